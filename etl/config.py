@@ -1,0 +1,200 @@
+"""Reads etl.toml into frozen settings: `${NAME}` and `*_file` for secrets, and all faults told at once.
+
+`load` is called by `cli`, which hands in the known sources; nothing else reads configuration.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from etl.errors import ConfigurationError
+from etl.stream import Account, Rate, Source, Stream
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"{name!r} is no IANA time zone, such as Asia/Shanghai") from None
+    return name
+
+
+ZoneName = Annotated[str, AfterValidator(_zone)]
+_Model = TypeVar("_Model", bound=BaseModel)
+_STRICT = ConfigDict(extra="forbid", frozen=True)
+
+
+class WarehouseSettings(BaseModel):
+    """The `[warehouse]` table. Without a DSN the embedded Postgres under `data_dir` is used."""
+
+    model_config = _STRICT
+
+    dsn: SecretStr | None = None
+    data_dir: Path = Path(".etl")
+    raw_retention_days: int = Field(90, ge=1)
+
+
+class ScheduleSettings(BaseModel):
+    """The `[schedule]` table: a cron line of five fields, read in `time_zone`."""
+
+    model_config = _STRICT
+
+    nightly: str = Field("30 2 * * *", pattern=r"^([0-9*/,-]+\s+){4}[0-9*/,-]+$")
+    time_zone: ZoneName = "UTC"
+
+
+class RateSettings(BaseModel):
+    """`rate_limit` of an account: holds for every endpoint of it."""
+
+    model_config = _STRICT
+
+    requests: int = Field(ge=1, le=10_000)
+    period_seconds: float = Field(gt=0, le=3600)
+
+
+class AccountSettings(BaseModel):
+    """The keys of `[accounts.<name>]` that every source has; the source's own model checks the rest."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    start_date: date
+    base_url: str | None = Field(None, pattern=r"^https?://[^\s/]+")
+    day_zone: ZoneName | None = None
+    rate_scope: Literal["account", "ip"] = "account"
+    rate_limit: RateSettings | None = None
+    streams: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that etl.toml says, checked."""
+
+    path: Path
+    warehouse: WarehouseSettings
+    schedule: ScheduleSettings
+    accounts: tuple[Account, ...]
+
+
+def load(path: Path, sources: Iterable[Source], environ: Mapping[str, str] | None = None) -> Config:
+    """The configuration in `path`. Raises ConfigurationError with every fault, each with its key's path."""
+    by_name = {source.name: source for source in sources}
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigurationError(f"{path} does not exist; `etl init` writes one that explains itself") from None
+    except (OSError, UnicodeDecodeError) as fault:
+        raise ConfigurationError(f"{path} cannot be read: {fault}") from None
+    except tomllib.TOMLDecodeError as fault:
+        raise ConfigurationError(f"{path} is not valid TOML: {fault}") from None
+
+    faults: list[str] = []
+    resolved = _resolved(document, (), os.environ if environ is None else environ, path.parent, faults)
+    known = ("warehouse", "schedule", "accounts")
+    faults += [f"{key}: unknown key (known are {', '.join(known)})" for key in resolved if key not in known]
+    warehouse = _checked(WarehouseSettings, resolved.get("warehouse", {}), "warehouse", faults)
+    schedule = _checked(ScheduleSettings, resolved.get("schedule", {}), "schedule", faults)
+    accounts = _accounts(resolved.get("accounts", {}), by_name, faults)
+    if faults or warehouse is None or schedule is None:
+        raise ConfigurationError(*(f"{path.name}: {fault}" for fault in dict.fromkeys(faults)))
+    anchored = warehouse.model_copy(update={"data_dir": path.parent / warehouse.data_dir.expanduser()})
+    return Config(path, anchored, schedule, tuple(accounts))
+
+
+def _accounts(tables: Any, sources: Mapping[str, Source], faults: list[str]) -> list[Account]:
+    if not isinstance(tables, dict):
+        faults.append("accounts: must be tables, as in [accounts.lbank-main]")
+        return []
+    accounts = (_account(name, table, sources, faults) for name, table in tables.items())
+    return [account for account in accounts if account is not None]
+
+
+def _account(name: str, table: Any, sources: Mapping[str, Source], faults: list[str]) -> Account | None:
+    place = f"accounts.{name}"
+    source = sources.get(str(table.get("source"))) if isinstance(table, dict) else None
+    if source is None:
+        faults.append(f"{place}.source: must be one of {', '.join(sources)}")
+        return None
+    common = _checked(AccountSettings, table, place, faults)
+    own = {key: value for key, value in table.items() if key not in {"source", *AccountSettings.model_fields}}
+    settings = _checked(source.settings, own, place, faults)
+    if common is None or settings is None:
+        return None
+    return Account(
+        name=name,
+        source=source,
+        base_url=common.base_url or source.base_url,
+        zone=ZoneInfo(common.day_zone or source.day_zone),
+        start_date=common.start_date,
+        streams=_streams(source, common.streams, place, faults),
+        settings=settings,
+        rate_limit=_rate(common.rate_limit),
+        rate_scope=common.rate_scope,
+    )
+
+
+def _rate(limit: RateSettings | None) -> Rate | None:
+    return None if limit is None else Rate(limit.requests, limit.period_seconds)
+
+
+def _streams(source: Source, names: Sequence[str] | None, place: str, faults: list[str]) -> tuple[Stream, ...]:
+    if names is None:
+        return tuple(stream for stream in source.streams if stream.on_by_default)
+    short = [name.removeprefix(f"{source.name}.") for name in names]
+    known = {stream.name for stream in source.streams}
+    faults.extend(
+        f"{place}.streams: {name!r} is no stream of {source.name} (known are {', '.join(sorted(known))})"
+        for name in short
+        if name not in known
+    )
+    return tuple(stream for stream in source.streams if stream.name in short)
+
+
+def _checked(model: type[_Model], table: Any, place: str, faults: list[str]) -> _Model | None:
+    try:
+        return model.model_validate(table)
+    except ValidationError as refused:
+        for error in refused.errors(include_input=False, include_url=False, include_context=False):
+            where = ".".join([place, *map(str, error["loc"])])
+            what = "unknown key" if error["type"] == "extra_forbidden" else error["msg"].removeprefix("Value error, ")
+            faults.append(f"{where}: {what}")
+        return None
+
+
+def _resolved(value: Any, at: tuple[str, ...], environ: Mapping[str, str], folder: Path, faults: list[str]) -> Any:
+    """`value` with every `${NAME}` replaced and every `key_file` read into `key`."""
+    if isinstance(value, dict):
+        table: dict[str, Any] = {}
+        for key, inner in value.items():
+            resolved = _resolved(inner, (*at, key), environ, folder, faults)
+            if key.endswith("_file") and isinstance(resolved, str):
+                table[key.removesuffix("_file")] = _contents(folder / resolved, (*at, key), faults)
+            else:
+                table[key] = resolved
+        return table
+    if isinstance(value, list):
+        return [_resolved(inner, (*at, str(n)), environ, folder, faults) for n, inner in enumerate(value)]
+    if isinstance(value, str):
+        missing = [name for name in _VARIABLE.findall(value) if name not in environ]
+        faults.extend(f"{'.'.join(at)}: the environment variable {name} is not set" for name in missing)
+        return _VARIABLE.sub(lambda match: environ.get(match[1], "?"), value)
+    return value
+
+
+def _contents(path: Path, at: tuple[str, ...], faults: list[str]) -> str:
+    try:
+        return path.expanduser().read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as fault:
+        faults.append(f"{'.'.join(at)}: {path} cannot be read ({fault.__class__.__name__})")
+        return "?"

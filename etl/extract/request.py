@@ -1,0 +1,89 @@
+"""Builds drafts from declarations and reads answers back: pure, no socket, no secret."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from etl.errors import AnswerUnreadable, ConnectionBroken, ProviderBusy, RateLimited
+from etl.stream import Account, Daily, Draft, Params, Partition, Source, Stream
+from etl.windows import Window
+
+_DECODE = msgspec.json.Decoder(float_hook=Decimal).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer as it arrived."""
+
+    http_status: int
+    body: bytes
+    retry_after_seconds: float | None = None
+
+
+Drafter = Callable[[Params], Draft]
+"""Makes the draft of one page from the page's parameters."""
+
+
+def window_drafts(stream: Stream, account: Account, partition: Partition, window: Window) -> Drafter:
+    """The drafts of an ordinary reading of `window`."""
+    reads = stream.reads
+    span: Params = {}
+    if isinstance(reads, Daily):
+        span = reads.span(window, account.zone)
+    elif reads.span is not None and reads.since is not None:
+        span = reads.span(Window(reads.since, window.end), account.zone)
+    return _drafts(stream, partition, span)
+
+
+def revisit_drafts(
+    stream: Stream, account: Account, partition: Partition, *, changed_in: Window, horizon: Window
+) -> Drafter:
+    """The drafts of a reading by time of change: rows of the whole `horizon` that changed in `changed_in`."""
+    if stream.revisit is None or not isinstance(stream.reads, Daily):
+        raise TypeError(f"{stream.name} has no reading by time of change")
+    span = {
+        **stream.reads.span(horizon, account.zone),
+        **stream.revisit.span(changed_in, account.zone),
+    }
+    return _drafts(stream, partition, span)
+
+
+def _drafts(stream: Stream, partition: Partition, span: Params) -> Drafter:
+    def draft(page: Params) -> Draft:
+        return Draft(stream.method, stream.path, {**stream.params(partition), **span, **page})
+
+    return draft
+
+
+def judged(answer: Answer, source: Source) -> Any:
+    """The payload of an answer, numbers as int or Decimal; or the error that says what happens next.
+
+    HTTP 429 and 5xx are passing whatever their body; a body that breaks off is a broken connection."""
+    if answer.http_status == 429:
+        raise RateLimited(
+            f"{source.title} answered HTTP 429, too many requests", delay_seconds=answer.retry_after_seconds
+        )
+    if answer.http_status >= 500:
+        raise ProviderBusy(
+            f"{source.title} answered HTTP {answer.http_status}", delay_seconds=answer.retry_after_seconds
+        )
+    try:
+        document = _DECODE(answer.body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+        if answer.http_status == 200:
+            raise ConnectionBroken(f"{source.title} answered with a body that is no JSON: {fault}") from None
+        document = None
+    return source.judge(document, http_status=answer.http_status)
+
+
+def raw_rows(stream: Stream, payload: Any) -> list[Any]:
+    """The raw rows of a judged payload; raises AnswerUnreadable when it is not of the documented shape."""
+    try:
+        return list(stream.rows(payload))
+    except (TypeError, KeyError, ValueError, AttributeError) as fault:
+        raise AnswerUnreadable(f"the answer of {stream.path} is not of the documented shape: {fault}") from fault

@@ -1,0 +1,110 @@
+"""Coverage, the only state of the pipeline: which days of a partition are loaded, and which of them are final."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import asyncpg
+
+from etl.load.upsert import Connection
+from etl.windows import Days, Window
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a reading belongs: a partition of a stream of an account, and the window read."""
+
+    account: str
+    stream: str
+    partition: str
+    window: Window | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """The coverage key."""
+        return self.account, self.stream, self.partition
+
+    @property
+    def days(self) -> asyncpg.Range[date] | None:
+        """The window as a Postgres daterange."""
+        return None if self.window is None else range_of(self.window)
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """The loaded and the final days of one partition; final days are loaded too."""
+
+    loaded: Days = Days()
+    final: Days = Days()
+
+
+CoverageOf = dict[tuple[str, str], Coverage]
+"""The coverage of an account by (stream, partition key)."""
+
+
+async def read_coverage(connection: Connection, account: str) -> CoverageOf:
+    """All coverage of an account."""
+    records = await connection.fetch(
+        "SELECT stream, partition, loaded, final FROM ops.coverage WHERE account = $1", account
+    )
+    return {
+        (record["stream"], record["partition"]): Coverage(days_of(record["loaded"]), days_of(record["final"]))
+        for record in records
+    }
+
+
+async def expect_partitions(
+    connection: Connection, account: str, stream: str, horizons: Iterable[tuple[str, date | None]]
+) -> None:
+    """Notes that partitions exist and where their horizon begins, so that a partition never read shows as a gap."""
+    await connection.executemany(
+        """
+        INSERT INTO ops.coverage AS c (account, stream, partition, horizon_from) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (account, stream, partition) DO UPDATE SET horizon_from = excluded.horizon_from
+        WHERE c.horizon_from IS DISTINCT FROM excluded.horizon_from
+        """,
+        [(account, stream, partition, horizon_from) for partition, horizon_from in sorted(horizons)],
+    )
+
+
+async def cover(connection: Connection, place: Place, *, loaded: Days, final: Days, read_at: datetime) -> None:
+    """Adds days to the coverage of a partition, in the transaction that loads their rows."""
+    await connection.execute(
+        """
+        INSERT INTO ops.coverage AS c (account, stream, partition, loaded, final, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6)
+        ON CONFLICT (account, stream, partition) DO UPDATE
+        SET loaded = c.loaded + excluded.loaded, final = c.final + excluded.final, updated_at = excluded.updated_at
+        """,
+        *place.key,
+        ranges_of(loaded),
+        ranges_of(final),
+        read_at,
+    )
+
+
+async def make_due(connection: Connection, place: Place, days: Days) -> None:
+    """Takes days out of the final ones: the source has changed something in them."""
+    await connection.execute(
+        "UPDATE ops.coverage SET final = final - $4 WHERE account = $1 AND stream = $2 AND partition = $3",
+        *place.key,
+        ranges_of(days),
+    )
+
+
+def range_of(window: Window) -> asyncpg.Range[date]:
+    """A window as a Postgres daterange."""
+    return asyncpg.Range(window.start, window.end)
+
+
+def ranges_of(days: Days) -> list[asyncpg.Range[date]]:
+    """Days as a Postgres datemultirange."""
+    return [range_of(window) for window in days.windows]
+
+
+def days_of(ranges: Iterable[Any]) -> Days:
+    """A Postgres datemultirange as Days; Postgres keeps dateranges half-open."""
+    return Days.of(Window(part.lower, part.upper) for part in ranges)

@@ -1,0 +1,123 @@
+"""Commits one window: pages, requests, rows, rejects and coverage in one transaction, or nothing of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Table
+
+from etl.errors import SuspiciousRemoval
+from etl.load.coverage import Place, cover, make_due
+from etl.load.raw import RawPage, TriedRequest, store_pages, store_requests
+from etl.load.rejects import RejectedRow, note, replace_rejects, resolve
+from etl.load.upsert import (
+    Connection,
+    Counts,
+    Scope,
+    Stamp,
+    count_missing,
+    infer_invitees,
+    mark_missing,
+    merge,
+    stage,
+    unlike_loaded,
+)
+from etl.stream import Row
+from etl.windows import ONE_DAY, Days, Window
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableRows:
+    """The typed rows of a reading for one table. `scope` is what the reading speaks for; None removes nothing."""
+
+    table: Table
+    columns: Sequence[str]
+    rows: Sequence[Row]
+    scope: Scope | None = None
+    mentions: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowLoad:
+    """A reading, ready to be committed. `final` are the days it makes final; `notes` go to `ops.issue`."""
+
+    place: Place
+    stamp: Stamp
+    tables: Sequence[TableRows]
+    final: Days
+    pages: Sequence[RawPage]
+    requests: Sequence[TriedRequest]
+    rejects: Sequence[RejectedRow] = ()
+    notes: Sequence[str] = field(default_factory=tuple)
+
+
+async def commit_window(connection: Connection, load: WindowLoad, *, accept_removals: bool) -> Counts:
+    """Loads a complete reading. Raises SuspiciousRemoval after keeping only the answers and the requests."""
+    place, stamp = load.place, load.stamp
+    counts = Counts()
+    refused: SuspiciousRemoval | None = None
+    async with connection.transaction():
+        await store_pages(connection, stamp, place, load.pages)
+        await store_requests(connection, stamp, place, load.requests)
+        try:
+            missing = [await _prepare(connection, rows, load, accept=accept_removals) for rows in load.tables]
+        except SuspiciousRemoval as fault:
+            refused = fault
+        else:
+            for rows, gone in zip(load.tables, missing, strict=True):
+                counts += await _write(connection, rows, stamp, gone=gone)
+            await replace_rejects(connection, stamp, place, load.rejects)
+            await _close(connection, load)
+    if refused is not None:
+        raise refused
+    return counts
+
+
+async def _prepare(connection: Connection, rows: TableRows, load: WindowLoad, *, accept: bool) -> int:
+    await stage(connection, rows.table, rows.rows, columns=rows.columns, stamp=load.stamp, final=load.final)
+    if rows.scope is None:
+        return 0
+    return await count_missing(connection, rows.table, rows.scope, accept=accept)
+
+
+async def _write(connection: Connection, rows: TableRows, stamp: Stamp, *, gone: int) -> Counts:
+    counts = Counts()
+    if gone and rows.scope is not None:
+        counts += await mark_missing(connection, rows.table, rows.scope, stamp)
+    if rows.rows:
+        counts += await merge(connection, rows.table, rows.columns)
+        if rows.mentions is not None:
+            await infer_invitees(connection, rows.table, rows.mentions)
+    return counts
+
+
+async def _close(connection: Connection, load: WindowLoad) -> None:
+    place, stamp = load.place, load.stamp
+    loaded = Days() if place.window is None else Days((place.window,))
+    await cover(connection, place, loaded=loaded, final=load.final, read_at=stamp.loaded_at)
+    await resolve(connection, place)
+    for text in load.notes:
+        await note(connection, stamp, place, kind="note", detail=text, message=text)
+
+
+async def commit_revisit(
+    connection: Connection, load: WindowLoad, *, tells: str, day_of: Callable[[Any], date]
+) -> Days:
+    """Keeps a reading by time of change, writes none of its rows, and makes due the days (`day_of` of the column
+    `tells`) of rows that the warehouse has not, or has otherwise. Returns those days."""
+    place, stamp = load.place, load.stamp
+    async with connection.transaction():
+        await store_pages(connection, stamp, place, load.pages)
+        await store_requests(connection, stamp, place, load.requests)
+        named: set[date] = set()
+        for rows in load.tables:
+            await stage(connection, rows.table, rows.rows, columns=rows.columns, stamp=stamp, final=Days())
+            facts = [name for name in rows.columns if name not in rows.table.primary_key.columns]
+            unlike = await unlike_loaded(connection, rows.table, facts, tells)
+            named |= {day_of(value) for value in unlike}
+        due = Days.of(Window(day, day + ONE_DAY) for day in named)
+        await make_due(connection, place, due)
+    return due

@@ -1,0 +1,1 @@
+"""Raw rows to typed rows of the common schema: exactly, or set aside. Imports the nouns only."""

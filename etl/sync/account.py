@@ -1,0 +1,254 @@
+"""Runs one account: fans out, reads windows lane by lane, and loads each as soon as it is read.
+
+Every failure is kept to what it concerns: a window, a lane, or the account.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+import asyncpg
+
+from etl import schema
+from etl.errors import FailWindow, SetRowAside, TryAgain
+from etl.extract.client import Client, Paid, Try
+from etl.extract.request import revisit_drafts, window_drafts
+from etl.extract.walk import Page, Reading, read_window
+from etl.load.coverage import Coverage, CoverageOf, expect_partitions, read_coverage
+from etl.load.lease import Lease, Totals
+from etl.load.raw import store_requests
+from etl.load.rejects import note
+from etl.load.roster import introduce, read_members
+from etl.load.upsert import Stamp
+from etl.load.window import commit_revisit, commit_window
+from etl.normalize.rows import Context, read_row
+from etl.query.density import read_density
+from etl.stream import Account, Daily, Draft, Member, Partition, Roster, Stream
+from etl.sync.lanes import Lane
+from etl.sync.loading import place_of, tried_requests, window_load
+from etl.sync.plan import Asked, Density, Job, expected_requests, horizon, horizon_start, jobs, lane_key, revisit_job
+from etl.sync.progress import Progress
+from etl.warehouse.engine import warehouse_errors
+from etl.windows import Window
+
+
+@dataclass(slots=True)
+class AccountRun:
+    """One account during one command. `totals` are filled as it goes, and are true however it ends."""
+
+    account: Account
+    asked: Asked
+    client: Client
+    pool: asyncpg.Pool
+    lease: Lease
+    totals: Totals
+    progress: Progress
+    lanes: dict[tuple[str, str], Lane]
+    today: date
+    _members: dict[str, Member] = field(default_factory=dict)
+    _coverage: CoverageOf = field(default_factory=dict)
+    _density: Density = field(default_factory=dict)
+    _scheduled: set[tuple[str, str]] = field(default_factory=set)
+    _proven: bool = False
+    _proving: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def run(self) -> None:
+        """Reads and loads all that is due. Raises FailAccount and StopRun; failures of windows are counted."""
+        async with self.pool.acquire() as connection:
+            self._coverage = await read_coverage(connection, self.account.name)
+            self._density = await read_density(connection, self.account.name)
+            await introduce(connection, self.account, self._stamp())
+            self._members = await read_members(connection, self.account.name)
+        workers: list[asyncio.Task[None]] = []
+        async with asyncio.TaskGroup() as group:
+            for lane in self.lanes.values():
+                workers += [group.create_task(self._work(lane)) for _ in range(lane.workers)]
+            await self._schedule(waiting_for_facts=False)
+            await self._drained()
+            await self._look_at_facts()
+            for worker in workers:
+                worker.cancel()
+
+    async def _look_at_facts(self) -> None:
+        """Asks for people whom facts mention, then for the facts of whoever that made known."""
+        if not any(self.asked.wants(stream) and stream.waits_for_facts for stream in self.account.streams):
+            return
+        for waiting_for_facts in (True, False):
+            async with self.pool.acquire() as connection:
+                self._members = await read_members(connection, self.account.name)
+            await self._schedule(waiting_for_facts=waiting_for_facts)
+            await self._drained()
+
+    async def _drained(self) -> None:
+        """Waits until no lane has work; a lane's last job may still have given work to another."""
+        while any(lane.unfinished for lane in self.lanes.values()):
+            for lane in self.lanes.values():
+                await lane.waiting.join()
+
+    # -------------------------------------------------------------------------------------------- fan-out
+
+    async def _schedule(self, *, waiting_for_facts: bool) -> None:
+        for stream in self.account.streams:
+            if self.asked.wants(stream) and stream.waits_for_facts == waiting_for_facts:
+                await self._fan_out(stream)
+
+    async def _fan_out(self, stream: Stream) -> None:
+        """Queues the partitions that are not queued yet: those of the warehouse at first, then of arriving pages."""
+        roster = Roster(self._members, full=self.asked.full)
+        new: list[Partition] = []
+        for partition in stream.fan_out(self.account, roster):
+            if (stream.name, partition.key) not in self._scheduled:
+                self._scheduled.add((stream.name, partition.key))
+                new.append(partition)
+        if not new:
+            return
+        daily = isinstance(stream.reads, Daily)
+        horizons = [(each.key, horizon_start(self.account, each) if daily else None) for each in new]
+        with warehouse_errors():
+            async with self.pool.acquire() as connection:
+                await expect_partitions(connection, self.account.name, stream.name, horizons)
+        for partition in new:
+            covered = self._coverage.get((stream.name, partition.key), Coverage())
+            revisit = revisit_job(self.account, stream, partition, self.asked, covered=covered, today=self.today)
+            if revisit is not None:
+                self._queue(revisit)
+            else:
+                self._queue_windows(stream, partition, covered)
+
+    def _queue_windows(self, stream: Stream, partition: Partition, covered: Coverage) -> None:
+        for job in jobs(self.account, stream, partition, self.asked, covered=covered, today=self.today):
+            self._queue(job)
+
+    def _queue(self, job: Job) -> None:
+        self.lanes[lane_key(self.account, job.stream)].add(job)
+        self.progress.expected(self.account.name, job.stream.name, expected_requests(job, self._density))
+
+    async def _meet(self, stream: Stream, job: Job, page: Page) -> None:
+        """Makes the people of a page known, and fans out to them before the rest of the list has arrived."""
+        self.progress.answered(self.account.name, stream.name)
+        context = Context(job.partition, job.window, self.account.zone, page.paid.sent_at)
+        met: dict[str, Member] = {}
+        for into in stream.into:
+            if into.table is not schema.invitee:
+                continue
+            for raw in page.rows:
+                try:
+                    row = read_row(into, raw, context)
+                except (SetRowAside, AttributeError):
+                    continue  # the loader sets it aside, with its reason
+                names = ("invitee_id", "origin", "level", "has_traded", "registered_at")
+                met[row["invitee_id"]] = Member(**{name: row[name] for name in names})
+        if met and not stream.waits_for_facts:
+            self._members |= met
+            for each in self.account.streams:
+                if each.needs_roster and not each.waits_for_facts and self.asked.wants(each):
+                    await self._fan_out(each)
+
+    # -------------------------------------------------------------------------------------------- reading
+
+    async def _work(self, lane: Lane) -> None:
+        while True:
+            _, _, job = await lane.waiting.get()
+            try:
+                await self._attempt(job, lane)
+            finally:
+                lane.done()
+
+    async def _attempt(self, job: Job, lane: Lane) -> None:
+        if lane.down:
+            self.totals.failures += 1
+            self.progress.left(self.account.name, str(job))
+            return
+        tries: list[tuple[Try, int | None]] = []
+        try:
+            await self._read_and_load(job, lane, tries)
+            lane.failures_in_a_row = 0
+        except (FailWindow, TryAgain) as fault:
+            lane.failures_in_a_row = lane.failures_in_a_row + 1 if isinstance(fault, TryAgain) else 0
+            await self._failed(job, tries, fault)
+            if lane.down:
+                message = f"{job.stream.path} is taken to be down; its other windows are left for the next run"
+                self.progress.failed(self.account.name, job.stream.name, message)
+
+    async def _read_and_load(self, job: Job, lane: Lane, tries: list[tuple[Try, int | None]]) -> None:
+        def told(tried: Try) -> None:
+            self.totals.requests += 1
+            tries.append((tried, None))
+
+        async def fetch(draft: Draft) -> Paid:
+            return await self._fetch(draft, lane, told)
+
+        async def on_page(page: Page) -> None:
+            tries[-1] = (tries[-1][0], None if job.revisit else len(page.rows))
+            await self._meet(job.stream, job, page)
+
+        reading = await read_window(job.stream, self._drafter(job), fetch, on_page=on_page)
+        with warehouse_errors():
+            async with self.pool.acquire() as connection:
+                await self._load(connection, job, reading, tries)
+
+    async def _load(
+        self,
+        connection: asyncpg.pool.PoolConnectionProxy,
+        job: Job,
+        reading: Reading,
+        tries: list[tuple[Try, int | None]],
+    ) -> None:
+        window = self._horizon(job.partition) if job.revisit else job.window
+        load = window_load(self.account, job, reading, window=window, tries=tries, run_id=self.lease.run_id)
+        if job.revisit:
+            due = await commit_revisit(connection, load, tells=self._named(job), day_of=self._day_of)
+            covered = self._coverage[job.stream.name, job.partition.key]
+            self._queue_windows(job.stream, job.partition, Coverage(covered.loaded, covered.final - due))
+            return
+        counts = await commit_window(connection, load, accept_removals=self.asked.accept_removals)
+        self.totals.windows += 1
+        self.totals.rejects += len(load.rejects)
+        self.totals.rows += counts
+        self.progress.loaded(self.account.name, str(job), counts, rejects=len(load.rejects))
+
+    async def _fetch(self, draft: Draft, lane: Lane, told: Callable[[Try], None]) -> Paid:
+        """One answer. Until the account has had a good one, requests go out one at a time: a wrong key is then told
+        by a single request and not by one of every lane."""
+        if not self._proven:
+            async with self._proving:
+                if not self._proven:
+                    paid = await self.client.fetch(self.account, draft, lane.pace, told)
+                    self._proven = True
+                    return paid
+        return await self.client.fetch(self.account, draft, lane.pace, told)
+
+    def _drafter(self, job: Job) -> Callable[..., Draft]:
+        if not job.revisit:
+            return window_drafts(job.stream, self.account, job.partition, job.window)
+        return revisit_drafts(
+            job.stream, self.account, job.partition, changed_in=job.window, horizon=self._horizon(job.partition)
+        )
+
+    def _horizon(self, partition: Partition) -> Window:
+        return horizon(self.account, partition, self.asked, self.today).windows[0]
+
+    async def _failed(self, job: Job, tries: list[tuple[Try, int | None]], fault: FailWindow | TryAgain) -> None:
+        self.totals.failures += 1
+        self.progress.failed(self.account.name, job.stream.name, f"{job}: {fault}")
+        place, stamp = place_of(self.account, job), self._stamp()
+        with warehouse_errors():
+            async with self.pool.acquire() as connection, connection.transaction():
+                await store_requests(connection, stamp, place, tried_requests(tries))
+                await note(
+                    connection, stamp, place, kind="window_failed", detail=str(job.window), message=f"{job}: {fault}"
+                )
+
+    def _named(self, job: Job) -> str:
+        if job.stream.revisit is None:
+            raise TypeError(f"{job.stream.name} has no reading by time of change")
+        return job.stream.revisit.names
+
+    def _day_of(self, moment: datetime) -> date:
+        return self.account.today(moment)
+
+    def _stamp(self) -> Stamp:
+        return Stamp(self.account.name, self.account.source.name, self.lease.run_id, self.client.clock())

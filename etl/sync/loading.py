@@ -1,0 +1,100 @@
+"""Turns a reading into what the loader commits: normalised rows, their scope, final days, pages and tries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from etl.extract.client import Paid, Try
+from etl.extract.walk import Page, Reading
+from etl.load.coverage import Place
+from etl.load.raw import RawPage, TriedRequest
+from etl.load.rejects import RejectedRow
+from etl.load.upsert import Scope, Stamp
+from etl.load.window import TableRows, WindowLoad
+from etl.normalize.rows import Batch, Context, normalise, scope_of
+from etl.stream import Account, Daily
+from etl.sync.plan import Job
+from etl.windows import Days, Window, final_days
+
+
+def window_load(
+    account: Account,
+    job: Job,
+    reading: Reading,
+    *,
+    window: Window,
+    tries: Sequence[tuple[Try, int | None]],
+    run_id: int,
+) -> WindowLoad:
+    """Everything that one transaction commits for a reading. `window` holds the days of the rows that count: the
+    job's own, or the whole horizon where the job is a revisit."""
+    context = Context(job.partition, window, account.zone, reading.began_at)
+    batches = normalise(job.stream, reading.rows, context)
+    rejects = [reject for batch in batches for reject in batch.rejects]
+    reads = job.stream.reads
+    settles_after = reads.settles_after if isinstance(reads, Daily) else None
+    settled = final_days(job.window, zone=account.zone, settles_after=settles_after, read_at=reading.began_at)
+    notes = [job.stream.note(payload) for payload in reading.payloads] if job.stream.note else []
+    return WindowLoad(
+        place=place_of(account, job),
+        stamp=Stamp(account.name, account.source.name, run_id, reading.began_at),
+        tables=[_table_rows(account, batch, context, whole=not job.revisit) for batch in batches],
+        final=Days() if rejects else settled,
+        pages=[_raw_page(page, reading.began_at, revisit=job.revisit) for page in reading.pages],
+        requests=tried_requests(tries),
+        rejects=[RejectedRow(table=row.table, column=row.column, reason=row.reason, raw=row.raw) for row in rejects],
+        notes=[text for text in notes if text],
+    )
+
+
+def place_of(account: Account, job: Job) -> Place:
+    """Where the job's reading belongs."""
+    return Place(account.name, job.stream.name, job.partition.key, job.window)
+
+
+def _table_rows(account: Account, batch: Batch, context: Context, *, whole: bool) -> TableRows:
+    into = batch.into
+    scope = None
+    if whole and into.scope is not None and not batch.rejects:
+        # A reading with rejects is not complete: a rejected row must not look like one that is gone.
+        scope = Scope({"account": account.name, **scope_of(into, context)}, into.within, *_bounds(batch, context))
+    columns = [*into.columns, *into.finish_adds]
+    return TableRows(table=into.table, columns=columns, rows=batch.rows, scope=scope, mentions=into.mentions)
+
+
+def _bounds(batch: Batch, context: Context) -> tuple[object, object] | tuple[()]:
+    within = batch.into.within
+    if within is None:
+        return ()
+    if batch.into.table.c[within].type.python_type is datetime:
+        return context.window.span(context.zone)
+    return context.window.start, context.window.end
+
+
+def _raw_page(page: Page, began_at: datetime, *, revisit: bool) -> RawPage:
+    paid: Paid = page.paid
+    return RawPage(
+        request={"method": paid.draft.method, "path": paid.draft.path, "params": dict(paid.draft.params)},
+        reading=0 if revisit else page.reading,
+        number=page.number,
+        http_status=paid.answer.http_status,
+        began_at=began_at,
+        received_at=paid.received_at,
+        body=paid.answer.body,
+    )
+
+
+def tried_requests(tries: Sequence[tuple[Try, int | None]]) -> list[TriedRequest]:
+    """Tries as `ops.request` keeps them, each with the rows it brought."""
+    return [
+        TriedRequest(
+            attempt=tried.attempt,
+            sent_at=tried.sent_at,
+            answered_at=tried.answered_at,
+            http_status=tried.http_status,
+            outcome=tried.outcome,
+            rows=rows,
+        )
+        for tried, rows in tries
+    ]

@@ -1,0 +1,183 @@
+"""Decides what is due and what it costs, before the first call: pure functions over coverage.
+
+due = horizon - final (DESIGN section 1.1). Sync and backfill differ only in the horizon.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Literal
+
+from etl.extract.paging import page_size
+from etl.load.coverage import Coverage, CoverageOf
+from etl.stream import Account, Daily, Partition, Roster, Snapshot, Stream
+from etl.windows import ONE_DAY, Days, Window
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a command asks for. A backfill has `first` and `last` (both included); a sync has neither. `streams`
+    narrows to these names; `force` reads final days again; `full` asks also for people who never traded."""
+
+    command: Literal["sync", "backfill"] = "sync"
+    first: date | None = None
+    last: date | None = None
+    streams: frozenset[str] = frozenset()
+    force: bool = False
+    full: bool = False
+    accept_removals: bool = False
+
+    def wants(self, stream: Stream) -> bool:
+        """Whether the command reads this stream; a backfill leaves snapshots out, they have no past."""
+        if self.streams and stream.name not in self.streams:
+            return False
+        return self.command == "sync" or isinstance(stream.reads, Daily)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One window of one partition to be read; a revisit asks by time of change instead."""
+
+    stream: Stream
+    partition: Partition
+    window: Window
+    revisit: bool = False
+
+    def __str__(self) -> str:
+        parts = [self.stream.name, self.partition.key, str(self.window)]
+        return " ".join(part for part in parts if part)
+
+
+def horizon_start(account: Account, partition: Partition) -> date:
+    """The first day that a sync wants of a partition: the account's start, or the day the person registered."""
+    return max(account.start_date, partition.since or account.start_date)
+
+
+def horizon(account: Account, partition: Partition, asked: Asked, today: date) -> Days:
+    """The days a command wants of a partition: a sync from the account's start to today, a backfill those asked
+    for; never before a person registered, never after today."""
+    if asked.first is None or asked.last is None:
+        return Days.between(horizon_start(account, partition), today + ONE_DAY)
+    first = max(asked.first, partition.since or asked.first)
+    return Days.between(first, min(asked.last, today) + ONE_DAY)
+
+
+def jobs(
+    account: Account, stream: Stream, partition: Partition, asked: Asked, *, covered: Coverage, today: date
+) -> tuple[Job, ...]:
+    """What is due of a partition, newest first, by as few requests as the endpoint allows."""
+    if isinstance(stream.reads, Snapshot):
+        return (Job(stream, partition, Window(today, today + ONE_DAY)),)
+    due = horizon(account, partition, asked, today)
+    if not asked.force:
+        due -= covered.final
+    return tuple(Job(stream, partition, window) for window in due.covered_by(most=stream.reads.most_days))
+
+
+def revisit_job(
+    account: Account, stream: Stream, partition: Partition, asked: Asked, *, covered: Coverage, today: date
+) -> Job | None:
+    """The reading by time of change that goes before the windows of a sync; needless while nothing is final."""
+    if stream.revisit is None or asked.command != "sync" or asked.force or not covered.final:
+        return None
+    window = Window(today - stream.revisit.last_days * ONE_DAY, today + ONE_DAY)
+    return Job(stream, partition, window, revisit=True)
+
+
+# ------------------------------------------------------------------------------------------------ what it costs
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStream:
+    """A line of `etl plan`: requests and the seconds they take at the endpoint's limit, which it names."""
+
+    account: str
+    source: str
+    stream: str
+    requests: int
+    at_least: bool
+    seconds: float
+    limit: str
+    lane: tuple[str, str] = field(repr=False)
+
+
+Density = Mapping[tuple[str, str], float]
+"""Rows per day of the readings of the last runs, by (stream, partition key)."""
+
+
+def expected_requests(job: Job, density: Density) -> int:
+    """How many pages the job's window will take, judged by what the partition returned before."""
+    size = page_size(job.stream.paging)
+    per_day = density.get((job.stream.name, job.partition.key), 0.0)
+    if size is None or job.revisit:
+        return 1
+    return round(per_day * len(job.window)) // size + 1
+
+
+def plan_account(
+    account: Account, asked: Asked, *, roster: Roster, coverage: CoverageOf, density: Density, today: date
+) -> list[PlannedStream]:
+    """The plan of an account, one line per stream."""
+    lines = []
+    roster_read = any(member.origin == "list" for member in roster.members.values())
+    for stream in account.streams:
+        if not asked.wants(stream):
+            continue
+        requests, known = 0, roster_read or not stream.needs_roster
+        for partition in stream.fan_out(account, roster):
+            covered = coverage.get((stream.name, partition.key), Coverage())
+            due = list(jobs(account, stream, partition, asked, covered=covered, today=today))
+            revisit = revisit_job(account, stream, partition, asked, covered=covered, today=today)
+            requests += sum(expected_requests(job, density) for job in [*due, *([revisit] if revisit else [])])
+            known = known and (page_size(stream.paging) is None or not due or (stream.name, partition.key) in density)
+        rate = account.rate(stream)
+        lines.append(
+            PlannedStream(
+                account=account.name,
+                source=account.source.name,
+                stream=stream.name,
+                requests=requests,
+                at_least=not known,
+                seconds=rate.seconds_for(requests),
+                limit=f"{rate} on {stream.path}",
+                lane=lane_key(account, stream),
+            )
+        )
+    return lines
+
+
+def lane_key(account: Account, stream: Stream) -> tuple[str, str]:
+    """What shares one limit: an account's endpoint, or a source's endpoint where limits are counted by address."""
+    owner = account.name if account.rate_scope == "account" else f"{account.source.name} (this address)"
+    return owner, stream.path
+
+
+def total_seconds(lines: Iterable[PlannedStream]) -> float:
+    """How long a plan takes at the limits: lanes run side by side, streams of one lane after each other."""
+    lanes: defaultdict[tuple[str, str], float] = defaultdict(float)
+    for line in lines:
+        lanes[line.lane] += line.seconds
+    return max(lanes.values(), default=0.0)
+
+
+def chosen(
+    accounts: Sequence[Account], names: Iterable[str], streams: Iterable[str]
+) -> tuple[list[Account], list[str]]:
+    """The accounts a command names (all when none), and what is wrong with the names."""
+    faults = []
+    known = {account.name: account for account in accounts}
+    wanted = list(names) or list(known)
+    faults += [
+        f"--account {name}: no such account (known are {', '.join(known)})" for name in wanted if name not in known
+    ]
+    picked = [known[name] for name in dict.fromkeys(wanted) if name in known]
+    offered = {stream.name for account in picked for stream in account.source.streams}
+    faults += [
+        f"--stream {name}: no such stream (known are {', '.join(sorted(offered))})"
+        for name in streams
+        if name.rpartition(".")[2] not in offered
+    ]
+    return picked, faults

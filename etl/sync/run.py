@@ -1,0 +1,177 @@
+"""Runs a command over its accounts, side by side: lease, lanes, streams, and what to tell at the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import asyncpg
+
+from etl.errors import AccountHeld, EtlError, FailAccount, StopRun, WarehouseUnreachable
+from etl.extract.client import Client
+from etl.extract.pace import Pace
+from etl.load.coverage import Place
+from etl.load.lease import Lease, Totals, hold_account
+from etl.load.raw import prune_pages
+from etl.load.rejects import note
+from etl.load.upsert import Stamp
+from etl.stream import Account
+from etl.sync.account import AccountRun
+from etl.sync.lanes import Lane
+from etl.sync.plan import Asked, lane_key
+from etl.sync.progress import Progress
+from etl.warehouse.engine import connect, warehouse_errors
+
+EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_WAREHOUSE, EXIT_HELD, EXIT_INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one account ended: what it did, and the error that ended it, if one did."""
+
+    account: str
+    totals: Totals
+    error: FailAccount | None = None
+
+
+def exit_code(outcomes: Sequence[Outcome]) -> int:
+    """0 all done · 1 something failed or was set aside · 4 an account was held and nothing else went wrong."""
+    held = [outcome for outcome in outcomes if isinstance(outcome.error, AccountHeld)]
+    wrong = [outcome for outcome in outcomes if outcome not in held and outcome.totals.outcome != "done"]
+    if wrong:
+        return EXIT_FAILED
+    return EXIT_HELD if held else EXIT_DONE
+
+
+@dataclass(slots=True)
+class Runner:
+    """Runs accounts against one warehouse. `paces` outlive an account: limits counted by address are shared."""
+
+    dsn: str
+    pool: asyncpg.Pool
+    client: Client
+    progress: Progress
+    raw_retention_days: int
+
+    async def run(self, accounts: Sequence[Account], asked: Asked) -> list[Outcome]:
+        """One outcome per account. Raises StopRun when the warehouse goes away; interruption rolls back."""
+        paces: dict[tuple[str, str], Pace] = {}
+        with _first_error():
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._run_account(account, asked, paces)) for account in accounts]
+        return [task.result() for task in tasks]
+
+    async def _run_account(self, account: Account, asked: Asked, paces: dict[tuple[str, str], Pace]) -> Outcome:
+        totals = Totals()
+        try:
+            await self._hold_and_run(account, asked, paces, totals)
+        except FailAccount as fault:
+            if not isinstance(fault, AccountHeld):
+                totals.outcome = "failed"
+            self.progress.failed(account.name, "", str(fault))
+            self.progress.finished(account.name, totals)
+            return Outcome(account.name, totals, fault)
+        self.progress.finished(account.name, totals)
+        return Outcome(account.name, totals)
+
+    async def _hold_and_run(
+        self, account: Account, asked: Asked, paces: dict[tuple[str, str], Pace], totals: Totals
+    ) -> None:
+        task, lost = asyncio.current_task(), False
+
+        def on_lost() -> None:
+            nonlocal lost
+            lost = True
+            if task is not None:
+                task.cancel()
+
+        connection = await connect(self.dsn)
+        try:
+            with warehouse_errors():
+                async with hold_account(
+                    connection,
+                    account.name,
+                    source=account.source.name,
+                    command=asked.command,
+                    longest_period_seconds=max(account.rate(stream).period_seconds for stream in account.streams),
+                    totals=totals,
+                    on_lost=on_lost,
+                ) as lease:
+                    await self._run_held(account, asked, paces, lease, totals)
+        except asyncio.CancelledError:
+            if lost:
+                raise WarehouseUnreachable(
+                    "the warehouse closed the connection that holds the account; what was committed is kept, "
+                    "the next run goes on from there"
+                ) from None
+            raise
+        finally:
+            connection.terminate() if lost else await connection.close()
+
+    async def _run_held(
+        self,
+        account: Account,
+        asked: Asked,
+        paces: dict[tuple[str, str], Pace],
+        lease: Lease,
+        totals: Totals,
+    ) -> None:
+        self.progress.started(account, held_seconds=lease.held_seconds)
+        lanes: dict[tuple[str, str], Lane] = {}
+        for stream in account.streams:
+            key = lane_key(account, stream)
+            pace = paces.setdefault(key, Pace(account.rate(stream), held_seconds=lease.held_seconds))
+            lanes.setdefault(key, Lane(pace))
+        now = self.client.clock()
+        run = AccountRun(
+            account=account,
+            asked=asked,
+            client=self.client,
+            pool=self.pool,
+            lease=lease,
+            totals=totals,
+            progress=self.progress,
+            lanes=lanes,
+            today=account.today(now),
+        )
+        try:
+            with _first_error():
+                await run.run()
+        except FailAccount as fault:
+            totals.outcome, totals.message = "failed", str(fault)
+            stamp = Stamp(account.name, account.source.name, lease.run_id, now)
+            async with self.pool.acquire() as connection:
+                place = Place(account.name, "", "")
+                await note(connection, stamp, place, kind="account_failed", detail="", message=str(fault))
+            raise
+        except StopRun as fault:
+            totals.outcome, totals.message = "failed", str(fault)
+            raise
+        totals.outcome = "incomplete" if totals.failures or totals.rejects else "done"
+        async with self.pool.acquire() as connection:
+            before = now - timedelta(days=self.raw_retention_days)
+            await prune_pages(connection, account.name, received_before=before)
+
+
+@contextmanager
+def _first_error() -> Iterator[None]:
+    """Unwraps a task group: of several failures at once the one with the widest effect is told."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        ours = [error for error in _leaves(group) if isinstance(error, EtlError)]
+        others = [error for error in _leaves(group) if not isinstance(error, EtlError)]
+        if others:
+            raise
+        raise min(ours, key=lambda error: not isinstance(error, StopRun)) from None
+
+
+def _leaves(group: BaseExceptionGroup) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error

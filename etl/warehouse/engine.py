@@ -1,0 +1,105 @@
+"""Connections to the warehouse, and the one place where Postgres' failures become the project's errors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from importlib.resources import files
+from pathlib import Path
+
+import asyncpg
+
+from etl.config import WarehouseSettings
+from etl.errors import WarehouseNotMigrated, WarehouseUnreachable
+from etl.warehouse import embedded
+
+CONNECT_SECONDS = 15.0
+OLDEST_POSTGRES = 15
+
+
+def dsn_of(settings: WarehouseSettings) -> str:
+    """The DSN to use: the configured one, or that of the embedded Postgres, which is started when it is not up."""
+    if settings.dsn is not None:
+        return settings.dsn.get_secret_value().replace("postgresql+asyncpg://", "postgresql://", 1)
+    return embedded.start(settings.data_dir)
+
+
+@contextmanager
+def warehouse_errors() -> Iterator[None]:
+    """Turns the loss of the warehouse into WarehouseUnreachable; other database errors are programming errors."""
+    try:
+        yield
+    except (
+        asyncpg.PostgresConnectionError,
+        asyncpg.CannotConnectNowError,
+        asyncpg.TooManyConnectionsError,
+        asyncpg.AdminShutdownError,
+        asyncpg.CrashShutdownError,
+        asyncpg.DiskFullError,
+        asyncpg.InvalidAuthorizationSpecificationError,
+        asyncpg.InvalidCatalogNameError,
+        asyncpg.InterfaceError,
+        OSError,
+        TimeoutError,
+    ) as fault:
+        # The message names no DSN: it may hold a password.
+        raise WarehouseUnreachable(
+            f"the warehouse does not answer ({type(fault).__name__}: {fault}); check warehouse.dsn in etl.toml and "
+            "that Postgres is up. What was committed is kept; the next run goes on from there"
+        ) from None
+
+
+async def connect(dsn: str) -> asyncpg.Connection:
+    """One connection of its own."""
+    with warehouse_errors():
+        return await asyncpg.connect(
+            dsn,
+            timeout=CONNECT_SECONDS,
+            server_settings={"application_name": "affiliate-etl", "timezone": "UTC"},
+        )
+
+
+@asynccontextmanager
+async def pool(dsn: str, *, size: int) -> AsyncIterator[asyncpg.Pool]:
+    """A pool of at most `size` connections."""
+    with warehouse_errors():
+        opened = await asyncpg.create_pool(
+            dsn,
+            min_size=1,
+            max_size=size,
+            timeout=CONNECT_SECONDS,
+            server_settings={"application_name": "affiliate-etl", "timezone": "UTC"},
+        )
+    try:
+        yield opened
+    finally:
+        try:
+            await asyncio.wait_for(opened.close(), timeout=4.0)
+        except (TimeoutError, asyncpg.InterfaceError, OSError):
+            opened.terminate()
+
+
+async def require_migrated(connection: asyncpg.Connection) -> None:
+    """Raises WarehouseNotMigrated unless the tables are those of this program."""
+    version = connection.get_server_version()
+    if version.major < OLDEST_POSTGRES:
+        raise WarehouseUnreachable(f"Postgres {version.major} is too old: {OLDEST_POSTGRES} or newer is needed")
+    if await connection.fetchval("SELECT to_regclass('ops.schema_version')") is None:
+        raise WarehouseNotMigrated("the warehouse has no tables yet; run `etl migrate`")
+    found = await connection.fetchval("SELECT version_num FROM ops.schema_version")
+    if found != head_revision():
+        raise WarehouseNotMigrated(
+            f"the warehouse is at revision {found or 'none'}, this program needs {head_revision()}; run `etl migrate`"
+        )
+
+
+def migrations_folder() -> Path:
+    """The migrations: inside the installed package, or beside it in a checkout."""
+    installed = Path(str(files("etl"))) / "migrations"
+    return installed if installed.is_dir() else installed.parent.parent / "migrations"
+
+
+def head_revision() -> str:
+    """The newest revision, told by the name of its file: revisions are numbered."""
+    return max(path.name for path in (migrations_folder() / "versions").glob("[0-9]*.py")).split("_", 1)[0]

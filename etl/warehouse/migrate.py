@@ -1,0 +1,64 @@
+"""Brings the warehouse to the shape of this program: Alembic's tables, then the `bi` views, in one transaction."""
+
+from __future__ import annotations
+
+import io
+from importlib.resources import files
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from etl.warehouse.engine import migrations_folder, warehouse_errors
+
+
+def alembic_config() -> Config:
+    """Alembic's settings for programmatic use; developers' come from pyproject.toml."""
+    config = Config()
+    config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
+    return config
+
+
+async def migrate(dsn: str, *, to: str = "head") -> None:
+    """Upgrades (or, with an older revision or `base`, downgrades) the warehouse."""
+    engine = create_async_engine(dsn.replace("postgresql://", "postgresql+asyncpg://", 1), poolclass=NullPool)
+    try:
+        with warehouse_errors():
+            async with engine.begin() as connection:
+                await connection.run_sync(_migrate, to)
+    finally:
+        await engine.dispose()
+
+
+def _migrate(connection: Connection, to: str) -> None:
+    config = alembic_config()
+    config.attributes["connection"] = connection
+    if to == "head":
+        command.upgrade(config, "head")
+        for statement in view_statements():
+            connection.execute(text(statement.replace(":", r"\:")))
+    else:
+        connection.execute(text("DROP SCHEMA IF EXISTS bi CASCADE"))
+        command.downgrade(config, to)
+
+
+def migration_sql() -> str:
+    """The SQL of the whole upgrade from nothing, for people who run it themselves."""
+    out = io.StringIO()
+    config = alembic_config()
+    config.output_buffer = out
+    command.upgrade(config, "head", sql=True)
+    return out.getvalue() + ";\n".join(view_statements()) + ";\n"
+
+
+def view_statements() -> list[str]:
+    """The statements of warehouse/views/*.sql in the order of their names; each file is repeatable."""
+    folder = files("etl.warehouse") / "views"
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    statements: list[str] = []
+    for name in names:
+        parts = (folder / name).read_text(encoding="utf-8").split(";\n")
+        statements += [part.strip() for part in parts if part.strip()]
+    return statements
