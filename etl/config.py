@@ -89,9 +89,32 @@ class Config:
 
 def load(path: Path, sources: Iterable[Source], environ: Mapping[str, str] | None = None) -> Config:
     """The configuration in `path`. Raises ConfigurationError with every fault, each with its key's path."""
-    by_name = {source.name: source for source in sources}
+    faults: list[str] = []
+    document = _resolved(_read(path), (), os.environ if environ is None else environ, path.parent, faults)
+    known = ("warehouse", "schedule", "accounts")
+    faults += [f"{key}: unknown key (known are {', '.join(known)})" for key in document if key not in known]
+    warehouse = _warehouse(path, document, faults)
+    schedule = _checked(ScheduleSettings, document.get("schedule", {}), "schedule", faults)
+    accounts = _accounts(document.get("accounts", {}), {source.name: source for source in sources}, faults)
+    if faults or warehouse is None or schedule is None:
+        raise _told(path, faults)
+    return Config(path, warehouse, schedule, tuple(accounts))
+
+
+def load_warehouse(path: Path, environ: Mapping[str, str] | None = None) -> WarehouseSettings:
+    """Only the `[warehouse]` table of `path`: what commands need that call no exchange."""
+    faults: list[str] = []
+    table = {"warehouse": _read(path).get("warehouse", {})}
+    document = _resolved(table, (), os.environ if environ is None else environ, path.parent, faults)
+    warehouse = _warehouse(path, document, faults)
+    if faults or warehouse is None:
+        raise _told(path, faults)
+    return warehouse
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigurationError(f"{path} does not exist; `etl init` writes one that explains itself") from None
     except (OSError, UnicodeDecodeError) as fault:
@@ -99,17 +122,16 @@ def load(path: Path, sources: Iterable[Source], environ: Mapping[str, str] | Non
     except tomllib.TOMLDecodeError as fault:
         raise ConfigurationError(f"{path} is not valid TOML: {fault}") from None
 
-    faults: list[str] = []
-    resolved = _resolved(document, (), os.environ if environ is None else environ, path.parent, faults)
-    known = ("warehouse", "schedule", "accounts")
-    faults += [f"{key}: unknown key (known are {', '.join(known)})" for key in resolved if key not in known]
-    warehouse = _checked(WarehouseSettings, resolved.get("warehouse", {}), "warehouse", faults)
-    schedule = _checked(ScheduleSettings, resolved.get("schedule", {}), "schedule", faults)
-    accounts = _accounts(resolved.get("accounts", {}), by_name, faults)
-    if faults or warehouse is None or schedule is None:
-        raise ConfigurationError(*(f"{path.name}: {fault}" for fault in dict.fromkeys(faults)))
-    anchored = warehouse.model_copy(update={"data_dir": path.parent / warehouse.data_dir.expanduser()})
-    return Config(path, anchored, schedule, tuple(accounts))
+
+def _told(path: Path, faults: Sequence[str]) -> ConfigurationError:
+    return ConfigurationError(*(f"{path.name}: {fault}" for fault in dict.fromkeys(faults)))
+
+
+def _warehouse(path: Path, document: Mapping[str, Any], faults: list[str]) -> WarehouseSettings | None:
+    settings = _checked(WarehouseSettings, document.get("warehouse", {}), "warehouse", faults)
+    if settings is None:
+        return None
+    return settings.model_copy(update={"data_dir": path.parent / settings.data_dir.expanduser()})
 
 
 def _accounts(tables: Any, sources: Mapping[str, Source], faults: list[str]) -> list[Account]:

@@ -7,6 +7,7 @@ The metadata is the source for migrations (which must find nothing to change) an
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -34,19 +35,19 @@ SCHEMAS = ("raw", "warehouse", "ops", "bi")
 metadata = MetaData(naming_convention={"pk": "%(table_name)s_pkey", "ix": "%(table_name)s_%(column_0_N_name)s_idx"})
 
 
-def _columns(kind: type[TypeEngine[object]] | TypeEngine[object], *names: str) -> Iterator[Column[object]]:
+def _columns(kind: type[TypeEngine[Any]], *names: str) -> Iterator[Column[Any]]:
     return (Column(name, kind) for name in names)
 
 
-def _instant(name: str, *, nullable: bool = True) -> Column[object]:
+def _instant(name: str, *, nullable: bool = True) -> Column[Any]:
     return Column(name, DateTime(timezone=True), nullable=nullable)
 
 
-def _warehouse_table(name: str, *columns: Column[object], key: tuple[str, ...], settles: bool, comment: str) -> Table:
+def _warehouse_table(name: str, *columns: Column[Any], key: tuple[str, ...], settles: bool, comment: str) -> Table:
     """A table of the `warehouse` schema: `account`, the key, the facts, then where each row comes from."""
     for column in columns:
         column.nullable = column.name not in key
-    provenance: list[Column[object]] = [
+    provenance: list[Column[Any]] = [
         Column("source", Text, nullable=False),
         Column("run_id", BigInteger, nullable=False),
         _instant("loaded_at", nullable=False),
@@ -205,7 +206,7 @@ Index(None, transfer.c.account, transfer.c.created_at)
 _REQUIRED_TEXT = ("account", "source", "stream", "partition")
 
 
-def _place(*, source: bool = True) -> Iterator[Column[object]]:
+def _place(*, source: bool = True) -> Iterator[Column[Any]]:
     names = _REQUIRED_TEXT if source else ("account", "stream", "partition")
     return (Column(name, Text, nullable=False) for name in names)
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Literal
 
+from etl.errors import ConfigurationError
 from etl.extract.paging import page_size
 from etl.load.coverage import Coverage, CoverageOf
 from etl.stream import Account, Daily, Partition, Roster, Snapshot, Stream
@@ -19,21 +20,18 @@ from etl.windows import ONE_DAY, Days, Window
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What a command asks for. A backfill has `first` and `last` (both included); a sync has neither. `streams`
-    narrows to these names; `force` reads final days again; `full` asks also for people who never traded."""
+    """What a command asks for. A backfill has `first` and `last` (both included); a sync has neither. `force` reads
+    final days again; `full` asks also for people who never traded."""
 
     command: Literal["sync", "backfill"] = "sync"
     first: date | None = None
     last: date | None = None
-    streams: frozenset[str] = frozenset()
     force: bool = False
     full: bool = False
     accept_removals: bool = False
 
     def wants(self, stream: Stream) -> bool:
         """Whether the command reads this stream; a backfill leaves snapshots out, they have no past."""
-        if self.streams and stream.name not in self.streams:
-            return False
         return self.command == "sync" or isinstance(stream.reads, Daily)
 
 
@@ -163,21 +161,29 @@ def total_seconds(lines: Iterable[PlannedStream]) -> float:
     return max(lanes.values(), default=0.0)
 
 
-def chosen(
-    accounts: Sequence[Account], names: Iterable[str], streams: Iterable[str]
-) -> tuple[list[Account], list[str]]:
-    """The accounts a command names (all when none), and what is wrong with the names."""
-    faults = []
+def chosen(accounts: Sequence[Account], names: Sequence[str], streams: Sequence[str]) -> list[Account]:
+    """The accounts and streams that a command names; all when it names none.
+
+    A stream is named with or without its source, and may be one that is off by default. Raises ConfigurationError
+    with every name that is not known."""
     known = {account.name: account for account in accounts}
-    wanted = list(names) or list(known)
-    faults += [
-        f"--account {name}: no such account (known are {', '.join(known)})" for name in wanted if name not in known
+    offered = {stream.name for account in accounts for stream in account.source.streams}
+    faults = [
+        f"--account {name}: no such account (known are {', '.join(known)})" for name in names if name not in known
     ]
-    picked = [known[name] for name in dict.fromkeys(wanted) if name in known]
-    offered = {stream.name for account in picked for stream in account.source.streams}
     faults += [
         f"--stream {name}: no such stream (known are {', '.join(sorted(offered))})"
         for name in streams
         if name.rpartition(".")[2] not in offered
     ]
-    return picked, faults
+    if faults:
+        raise ConfigurationError(*faults)
+    picked = [known[name] for name in dict.fromkeys(names)] or list(accounts)
+    return [_narrowed(account, streams) for account in picked] if streams else picked
+
+
+def _narrowed(account: Account, names: Sequence[str]) -> Account:
+    def named(stream: Stream) -> bool:
+        return stream.name in names or f"{account.source.name}.{stream.name}" in names
+
+    return replace(account, streams=tuple(stream for stream in account.source.streams if named(stream)))

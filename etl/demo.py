@@ -1,0 +1,159 @@
+"""`etl demo` and `etl sandbox`: the simulated exchanges, synced or served."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import asyncpg
+
+from etl import commands, output
+from etl.errors import ConfigurationError
+from etl.query.tables import table
+from etl.sandbox.server import API_KEY, OPEN_ID, SECRET_KEY, Sandbox, serve
+from etl.sandbox.world import World
+from etl.sync.plan import Asked, PlannedStream
+from etl.warehouse import embedded
+from etl.warehouse.migrate import migrate
+
+FOLDER = Path(".etl") / "demo"
+REQUESTS, PERIOD_SECONDS = 50, 1.0
+SPEED_UP = 100
+
+_CONFIG = """\
+# Written by `etl demo`: the simulated exchange of that run. Look around with
+#   etl --config {path} status
+#   etl --config {path} db psql
+
+[warehouse]
+data_dir = "."
+
+[accounts.lbank-demo]
+source = "lbank"
+api_key = "{api_key}"
+secret_key = "{secret_key}"
+open_id = "{open_id}"
+base_url = "{url}"
+start_date = {start_date}
+rate_limit = {{ requests = {requests}, period_seconds = {period} }}
+"""
+
+_REPORTS = {
+    "What BI sees: bi.daily_performance, the last ten days": (
+        "day",
+        "active_traders",
+        "volume",
+        "fees",
+        "commission_usdt",
+        "deposits_usd",
+        "withdrawals_usd",
+        "new_invitees",
+        "is_final",
+    ),
+}
+
+
+async def run(*, members: int, days: int, print_plan: Callable[[list[PlannedStream]], None]) -> int:
+    """Syncs the sandbox into an embedded Postgres of its own and prints what is there; returns the exit code."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    dsn = await asyncio.to_thread(embedded.start, FOLDER)
+    await migrate(dsn, to="base")
+    await migrate(dsn)
+    world = World.make(members=members, days=days)
+    async with Sandbox(world, rate_requests=REQUESTS, rate_period_seconds=PERIOD_SECONDS) as sandbox:
+        path = FOLDER / "etl.toml"
+        path.write_text(_config_text(path, sandbox, days), encoding="utf-8")
+        say(f"Simulated LBank: {members} members, {days} days, at {sandbox.url}")
+        say(
+            f"Limits are scaled ×{SPEED_UP}: {REQUESTS} requests per {PERIOD_SECONDS:g} s instead of LBank's 5 per 10 s\n"
+        )
+        began = time.monotonic()
+        code = await commands.sync(path, [], [], Asked())
+        took = time.monotonic() - began
+        say(f"\nSynced in {took:.1f} s; at LBank's real limit it takes about {took * SPEED_UP / 60:.0f} minutes\n")
+        await _show(dsn)
+        say("What the next sync will ask for:")
+        print_plan(await commands.plan(path, [], [], Asked()))
+    say(f"\nLook around: etl --config {path} status · etl --config {path} db psql · etl --config {path} db stop")
+    return code
+
+
+def say(text: str) -> None:
+    """Prints a line of the demonstration."""
+    output.out.print(text, markup=False, highlight=False)
+
+
+def _config_text(path: Path, sandbox: Sandbox, days: int) -> str:
+    today = datetime.now(UTC).astimezone(sandbox.world.horizon.zone).date()
+    return _CONFIG.format(
+        path=path,
+        api_key=API_KEY,
+        secret_key=SECRET_KEY,
+        open_id=OPEN_ID,
+        url=sandbox.url,
+        start_date=today - timedelta(days=days - 1),
+        requests=REQUESTS,
+        period=PERIOD_SECONDS,
+    )
+
+
+async def _show(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        for title, columns in _REPORTS.items():
+            rows = await connection.fetch("SELECT * FROM bi.daily_performance ORDER BY day DESC LIMIT 10")
+            output.out.print(table(columns, [[row[name] for name in columns] for row in rows], title=title))
+            say("")
+        counts = await connection.fetch(
+            """
+            SELECT relname AS name, (xpath('/row/c/text()', query_to_xml(
+                format('SELECT count(*) AS c FROM warehouse.%I', relname), false, true, '')))[1]::text::int AS rows
+            FROM pg_stat_user_tables WHERE schemaname = 'warehouse' ORDER BY relname
+            """
+        )
+        filled = [(row["name"], row["rows"]) for row in counts if row["rows"]]
+        output.out.print(table(("table", "rows"), filled, title="What was loaded"))
+        say("")
+    finally:
+        await connection.close()
+
+
+def serve_sandbox(
+    *, port: int, members: int, days: int, seed: int, now: str | None, rate: str, latency_ms: float
+) -> None:
+    """Serves until interrupted, after printing the account to configure."""
+    requests, _, period = rate.partition("/")
+    try:
+        moment = None if now is None else datetime.fromisoformat(now)
+        limit = int(requests), float(period)
+    except ValueError as fault:
+        raise ConfigurationError(f"--now or --rate: {fault}") from None
+    if moment is not None and moment.tzinfo is None:
+        raise ConfigurationError(f"--now {now}: names no time zone; end it with Z for UTC")
+    world = World.make(seed=seed, members=members, days=days, end=moment, clock=_running(moment))
+    sandbox = Sandbox(
+        world,
+        port=port,
+        rate_requests=limit[0],
+        rate_period_seconds=limit[1],
+        latency_ms=(0, latency_ms),
+        clock=_running(moment),
+    )
+    serve(sandbox, announce=_announce)
+
+
+def _running(start: datetime | None) -> Callable[[], datetime]:
+    first = time.monotonic()
+    if start is None:
+        return lambda: datetime.now(UTC)
+    return lambda: start + timedelta(seconds=time.monotonic() - first)
+
+
+def _announce(sandbox: Sandbox) -> None:
+    say(f"LBank listens at {sandbox.url}; an account that it knows:\n")
+    say('[accounts.lbank-sandbox]\nsource = "lbank"')
+    say(f'api_key = "{API_KEY}"\nsecret_key = "{SECRET_KEY}"\nopen_id = "{OPEN_ID}"')
+    say(f'base_url = "{sandbox.url}"\nstart_date = {sandbox.world.horizon.first_day}\n')

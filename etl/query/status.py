@@ -1,0 +1,136 @@
+"""What the warehouse has, what is final, what is missing and what went wrong: the reader behind `etl status`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from typing import Any
+
+import asyncpg
+
+from etl.load.coverage import days_of
+from etl.stream import Account, Daily, Stream
+from etl.windows import ONE_DAY, Days
+
+_SHOWN_RUNS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStatus:
+    """One stream of an account. `loaded_through` and `final_through` are the last days that every partition has;
+    `gaps` are spans [first, last] of days that a partition lacks; `due_days` counts days not final."""
+
+    account: str
+    source: str
+    stream: str
+    loaded_through: date | None
+    final_through: date | None
+    due_days: int
+    gaps: list[tuple[date, date]]
+    last_success: datetime | None
+    last_error: str | None
+    rejects: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The contract of `status --json` (DESIGN section 4)."""
+
+    streams: list[StreamStatus]
+    runs: list[dict[str, Any]]
+    issues: list[dict[str, Any]]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, ready to be encoded."""
+        return asdict(self)
+
+
+async def read_status(connection: asyncpg.Connection, accounts: Sequence[Account], now: datetime) -> Status:
+    """The status of the configured accounts as of `now`."""
+    names = [account.name for account in accounts]
+    coverage = await connection.fetch("SELECT * FROM ops.coverage WHERE account = ANY($1)", names)
+    rejects = {
+        (row["account"], row["stream"]): row["count"]
+        for row in await connection.fetch(
+            "SELECT account, stream, count(*) FROM ops.reject WHERE account = ANY($1) GROUP BY 1, 2", names
+        )
+    }
+    issues = await connection.fetch(
+        """
+        SELECT account, stream, partition, kind, message, first_seen_at, last_seen_at FROM ops.issue
+        WHERE account = ANY($1) AND resolved_at IS NULL ORDER BY last_seen_at DESC, issue_id DESC
+        """,
+        names,
+    )
+    runs = await connection.fetch(
+        """
+        SELECT run_id, account, command, outcome, message, started_at, finished_at, requests, windows, rows_new,
+            rows_changed, rows_removed, rejects, failures
+        FROM ops.run WHERE account = ANY($1) ORDER BY run_id DESC LIMIT $2
+        """,
+        names,
+        _SHOWN_RUNS,
+    )
+    streams = [
+        _stream_status(
+            account,
+            stream,
+            [row for row in coverage if (row["account"], row["stream"]) == (account.name, stream.name)],
+            errors=[row["message"] for row in issues if _concerns(row, account, stream)],
+            rejects=rejects.get((account.name, stream.name), 0),
+            today=account.today(now),
+        )
+        for account in accounts
+        for stream in account.streams
+    ]
+    return Status(streams, [dict(row) for row in runs], [dict(row) for row in issues])
+
+
+def _concerns(issue: asyncpg.Record, account: Account, stream: Stream) -> bool:
+    failed = issue["kind"] in ("window_failed", "account_failed")
+    return failed and issue["account"] == account.name and issue["stream"] in ("", stream.name)
+
+
+def _stream_status(
+    account: Account,
+    stream: Stream,
+    partitions: Sequence[asyncpg.Record],
+    *,
+    errors: Sequence[str],
+    rejects: int,
+    today: date,
+) -> StreamStatus:
+    lacking, due = Days(), Days()
+    if isinstance(stream.reads, Daily):
+        whole = Days.between(account.start_date, today + ONE_DAY)
+        for partition in partitions:
+            wanted = Days.between(partition["horizon_from"] or account.start_date, today + ONE_DAY)
+            lacking |= wanted - days_of(partition["loaded"])
+            due |= wanted - days_of(partition["final"])
+        if not partitions and not stream.needs_roster:
+            lacking = due = whole
+        loaded_through, final_through = _last(whole - lacking), _last(whole - due)
+    else:
+        whole = Days.of(window for partition in partitions for window in days_of(partition["loaded"]).windows)
+        loaded_through, final_through = _last(whole), None
+        due = Days.between(today, today + ONE_DAY) - whole
+    if not partitions:
+        loaded_through = final_through = None
+    times = [partition["updated_at"] for partition in partitions if partition["updated_at"] is not None]
+    return StreamStatus(
+        account=account.name,
+        source=account.source.name,
+        stream=stream.name,
+        loaded_through=loaded_through,
+        final_through=final_through,
+        due_days=len(due),
+        gaps=[(gap.start, gap.last) for gap in lacking.windows],
+        last_success=max(times, default=None),
+        last_error=errors[0] if errors else None,
+        rejects=rejects,
+    )
+
+
+def _last(days: Days) -> date | None:
+    return days.windows[-1].last if days else None
