@@ -14,8 +14,11 @@ from rich.console import Console
 from etl.errors import ConfigurationError, EtlError
 from etl.sync.progress import Bars, JsonLines, Progress
 
-out = Console(soft_wrap=True)
-err = Console(stderr=True, soft_wrap=True)
+_WIDE = 180
+"""Columns of a table that goes into a file or another program, where nothing says how wide it may be."""
+
+out = Console(width=None if sys.stdout.isatty() else _WIDE)
+err = Console(stderr=True)
 
 
 class _AsEvents(logging.Handler):

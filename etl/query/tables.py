@@ -30,7 +30,8 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str 
     made = Table(title=title, box=None, title_justify="left", header_style="bold", pad_edge=False)
     for index, heading in enumerate(headings):
         numeric = any(not isinstance(row[index], str | date | None) for row in rows)
-        made.add_column(heading, justify="right" if numeric else "left", overflow="fold")
+        last = index == len(headings) - 1
+        made.add_column(heading, justify="right" if numeric else "left", overflow="fold", no_wrap=not last)
     for row in rows:
         made.add_row(*(_shown(value) for value in row))
     return made

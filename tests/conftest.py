@@ -1,0 +1,74 @@
+"""A real Postgres for tests that need one: the embedded server, one per session, and a migrated database per test.
+
+The fixtures are plain functions, so that tests may use them with or without an event loop of their own.
+"""
+
+import asyncio
+import itertools
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+from etl.warehouse import embedded
+from etl.warehouse.migrate import migrate
+
+MakeDatabase = Callable[[str], AbstractContextManager[str]]
+
+
+@pytest.fixture(scope="session")
+def server_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The DSN of an empty database of the session's own server, whose data need not survive a power cut."""
+    data_dir = tmp_path_factory.mktemp("server") / "data"
+    try:
+        dsn = embedded.start(data_dir)
+        _execute(dsn, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
+        yield dsn
+    finally:
+        embedded.stop(data_dir)
+        shutil.rmtree(data_dir, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def make_database(server_dsn: str) -> MakeDatabase:
+    """Makes a database from a template, for the length of a `with`; gives its DSN."""
+    numbers = itertools.count(1)
+
+    @contextmanager
+    def make(template: str) -> Iterator[str]:
+        name = f"test_{next(numbers)}"
+        _execute(server_dsn, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        try:
+            yield urlunsplit(urlsplit(server_dsn)._replace(path=f"/{name}"))
+        finally:
+            _execute(server_dsn, f"DROP DATABASE {name} WITH (FORCE)")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def migrated_template(make_database: MakeDatabase) -> Iterator[str]:
+    """The name of a migrated database that nobody is connected to."""
+    with make_database("template1") as dsn:
+        asyncio.run(migrate(dsn))
+        yield urlsplit(dsn).path.removeprefix("/")
+
+
+@pytest.fixture
+def warehouse_dsn(make_database: MakeDatabase, migrated_template: str) -> Iterator[str]:
+    """The DSN of a migrated warehouse without rows, for one test."""
+    with make_database(migrated_template) as dsn:
+        yield dsn
+
+
+def _execute(dsn: str, *statements: str) -> None:
+    async def run() -> None:
+        connection = await asyncpg.connect(dsn)
+        for statement in statements:
+            await connection.execute(statement)
+        await connection.close()
+
+    asyncio.run(run())
