@@ -13,7 +13,7 @@ from datetime import date, datetime
 import asyncpg
 
 from etl import schema
-from etl.errors import FailWindow, SetRowAside, TryAgain
+from etl.errors import FailAccount, FailWindow, SetRowAside, TryAgain
 from etl.extract.client import Client, Paid, Try
 from etl.extract.request import revisit_drafts, window_drafts
 from etl.extract.walk import Page, Reading, read_window
@@ -53,6 +53,7 @@ class AccountRun:
     _density: Density = field(default_factory=dict)
     _scheduled: set[tuple[str, str]] = field(default_factory=set)
     _proven: bool = False
+    _refusal: FailAccount | None = None
     _proving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self) -> None:
@@ -166,9 +167,14 @@ class AccountRun:
         try:
             await self._read_and_load(job, lane, tries)
             lane.failures_in_a_row = 0
+        except FailAccount:
+            await self._record(job, tries, None)
+            raise
         except (FailWindow, TryAgain) as fault:
             lane.failures_in_a_row = lane.failures_in_a_row + 1 if isinstance(fault, TryAgain) else 0
-            await self._failed(job, tries, fault)
+            self.totals.failures += 1
+            self.progress.failed(self.account.name, job.stream.name, f"{job}: {fault}")
+            await self._record(job, tries, fault)
             if lane.down:
                 message = f"{job.stream.path} is taken to be down; its other windows are left for the next run"
                 self.progress.failed(self.account.name, job.stream.name, message)
@@ -215,11 +221,20 @@ class AccountRun:
         by a single request and not by one of every lane."""
         if not self._proven:
             async with self._proving:
+                if self._refusal is not None:
+                    raise self._refusal
                 if not self._proven:
-                    paid = await self.client.fetch(self.account, draft, lane.pace, told)
-                    self._proven = True
-                    return paid
+                    return await self._prove(draft, lane, told)
         return await self.client.fetch(self.account, draft, lane.pace, told)
+
+    async def _prove(self, draft: Draft, lane: Lane, told: Callable[[Try], None]) -> Paid:
+        try:
+            paid = await self.client.fetch(self.account, draft, lane.pace, told)
+        except FailAccount as fault:
+            self._refusal = fault
+            raise
+        self._proven = True
+        return paid
 
     def _drafter(self, job: Job) -> Callable[..., Draft]:
         if not job.revisit:
@@ -231,16 +246,15 @@ class AccountRun:
     def _horizon(self, partition: Partition) -> Window:
         return horizon(self.account, partition, self.asked, self.today).windows[0]
 
-    async def _failed(self, job: Job, tries: list[tuple[Try, int | None]], fault: FailWindow | TryAgain) -> None:
-        self.totals.failures += 1
-        self.progress.failed(self.account.name, job.stream.name, f"{job}: {fault}")
+    async def _record(self, job: Job, tries: list[tuple[Try, int | None]], fault: FailWindow | TryAgain | None) -> None:
+        """Keeps the tries of a window that was not loaded, and why it was not."""
         place, stamp = place_of(self.account, job), self._stamp()
         with warehouse_errors():
             async with self.pool.acquire() as connection, connection.transaction():
                 await store_requests(connection, stamp, place, tried_requests(tries))
-                await note(
-                    connection, stamp, place, kind="window_failed", detail=str(job.window), message=f"{job}: {fault}"
-                )
+                if fault is not None:
+                    message = f"{job}: {fault}"
+                    await note(connection, stamp, place, kind="window_failed", detail=str(job.window), message=message)
 
     def _named(self, job: Job) -> str:
         if job.stream.revisit is None:
