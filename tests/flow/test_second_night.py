@@ -185,6 +185,7 @@ async def test_a_list_that_lost_most_of_its_people_is_not_believed_until_told(wa
             "SELECT message FROM ops.issue WHERE kind = 'window_failed' AND resolved_at IS NULL"
         )
         assert "20 of 30" in message
+        assert await night.rows("SELECT count(*) FROM ops.request") == [(2,)]  # one page a night
         assert "--accept-removals" in message
         assert exit_code(await night.sync(Asked(accept_removals=True))) == 0
         assert await night.rows(present) == [(10,)]

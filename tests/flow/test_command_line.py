@@ -1,0 +1,181 @@
+"""The commands as people and programs use them: exit codes, what is said, and the JSON contracts."""
+
+import json
+from datetime import date
+from pathlib import Path
+
+from tests.flow.night import Night, exchange, small_world
+from tests.flow.processes import configured, run
+
+LIMIT = {"requests": 1000, "period_seconds": 0.01}
+
+
+def said(err: str) -> list[str]:
+    """The messages on stderr, which has one JSON object per line."""
+    return [json.loads(line)["event"] for line in err.splitlines()]
+
+
+async def test_all_faults_of_a_configuration_are_told_at_once_with_their_paths(tmp_path: Path) -> None:
+    config = tmp_path / "etl.toml"
+    config.write_text(
+        """
+[warehouse]
+dns = "postgresql://localhost/x"
+
+[accounts.main]
+source = "lbank"
+api_key = "${NOT_SET_ANYWHERE}"
+secret_key = "s"
+open_id = "LBA1"
+start_date = "2026-02-30"
+colour = "blue"
+
+[accounts.other]
+source = "nowhere"
+"""
+    )
+    ended = await run(config, "sync")
+    assert ended.code == 2
+    faults = said(ended.err)
+    for path in (
+        "warehouse.dns",
+        "accounts.main.api_key",
+        "accounts.main.start_date",
+        "accounts.main.colour",
+        "accounts.other.source",
+    ):
+        assert [fault for fault in faults if path in fault], path
+    assert any("NOT_SET_ANYWHERE" in fault for fault in faults)
+
+
+async def test_wrong_usage_exits_2(tmp_path: Path) -> None:
+    config = tmp_path / "none.toml"
+    assert (await run(config, "sync")).code == 2
+    assert (await run(config, "backfill", "--from", "2026-13-01", "--to", "2026-01-31")).code == 2
+    assert (await run(config, "frobnicate")).code == 2
+    assert (await run(config, "sync", "--nonsense")).code == 2
+
+
+async def test_names_that_are_not_known_exit_2_and_name_those_that_are(warehouse_dsn: str, tmp_path: Path) -> None:
+    async with exchange(small_world()) as sandbox:
+        config = configured(tmp_path, Night(sandbox, warehouse_dsn), **LIMIT)
+        ended = await run(config, "sync", "--account", "nobody", "--stream", "everything")
+        assert ended.code == 2
+        faults = said(ended.err)
+        assert "lbank-main" in faults[0]
+        assert "team_members" in faults[1]
+        ended = await run(config, "backfill", "--from", "2026-03-02", "--to", "2026-03-01")
+        assert ended.code == 2
+        assert sandbox.requests == []
+
+
+async def test_a_warehouse_that_is_away_or_empty_exits_3_and_says_what_to_do(server_dsn: str, tmp_path: Path) -> None:
+    async with exchange(small_world()) as sandbox:
+        config = configured(tmp_path, Night(sandbox, "postgresql://nobody@127.0.0.1:1/none"), **LIMIT)
+        for command in ("sync", "plan", "status"):
+            ended = await run(config, command)
+            assert ended.code == 3, ended.err
+            assert "warehouse.dsn" in said(ended.err)[0]
+        config = configured(tmp_path, Night(sandbox, server_dsn), **LIMIT)
+        ended = await run(config, "sync")
+        assert ended.code == 3
+        assert "etl migrate" in said(ended.err)[0]
+        assert sandbox.requests == []
+
+
+async def test_a_wrong_secret_exits_1_with_one_sentence(warehouse_dsn: str, tmp_path: Path) -> None:
+    async with exchange(small_world()) as sandbox:
+        config = configured(tmp_path, Night(sandbox, warehouse_dsn), secret="WRONGSECRET", **LIMIT)
+        ended = await run(config, "sync")
+        assert ended.code == 1
+        assert len(sandbox.requests) <= 3
+        told = [json.loads(line) for line in ended.err.splitlines()]
+        [failure] = [line for line in told if line["event"] == "failed"]
+        assert failure["account"] == "lbank-main"
+        assert "10007" in failure["message"]
+        assert "WRONGSECRET" not in ended.err + ended.out
+
+
+async def test_a_sync_a_plan_and_a_status_keep_their_contracts(warehouse_dsn: str, tmp_path: Path) -> None:
+    async with exchange(small_world()) as sandbox:
+        config = configured(tmp_path, Night(sandbox, warehouse_dsn), **LIMIT)
+        ended = await run(config, "sync", "--stream", "lbank.commissions", "--stream", "team_members")
+        assert ended.code == 0, ended.err
+        assert {json.loads(line)["event"] for line in ended.err.splitlines()} == {"started", "loaded", "finished"}
+        before = len(sandbox.requests)
+
+        plan = json.loads((await run(config, "plan", "--json")).out)
+        assert set(plan) == {"streams", "requests", "seconds"}
+        line = next(line for line in plan["streams"] if line["stream"] == "commissions")
+        keys = {"account", "source", "stream", "requests", "at_least", "seconds", "limit"}
+        assert keys <= set(line)
+        backfill = json.loads(
+            (await run(config, "plan", "backfill", "--from", "2026-01-01", "--to", "2026-01-10", "--json")).out
+        )
+        assert "team_members" not in {line["stream"] for line in backfill["streams"]}
+
+        status = json.loads((await run(config, "status", "--json")).out)
+        assert set(status) == {"streams", "runs", "issues"}
+        streams = {stream["stream"]: stream for stream in status["streams"]}
+        commissions = streams["commissions"]
+        assert set(commissions) == {
+            *("account", "source", "stream", "loaded_through", "final_through"),
+            *("due_days", "gaps", "last_success", "last_error", "rejects"),
+        }
+        assert commissions["loaded_through"] == "2026-03-10"
+        assert commissions["final_through"] == "2026-03-07"
+        assert commissions["due_days"] == 3
+        assert commissions["gaps"] == []
+        first_day: date = sandbox.world.horizon.first_day
+        assert streams["futures_turnover"]["gaps"] == [[first_day.isoformat(), "2026-03-10"]]
+        assert streams["futures_turnover"]["loaded_through"] is None
+        assert status["runs"][0]["outcome"] == "done"
+        assert len(sandbox.requests) == before, "neither plan nor status calls the exchange"
+
+
+async def test_check_says_what_is_well_and_what_to_fix(warehouse_dsn: str, tmp_path: Path) -> None:
+    async with exchange(small_world()) as sandbox:
+        night = Night(sandbox, warehouse_dsn)
+        good = await run(configured(tmp_path, night, **LIMIT), "check")
+        assert good.code == 0, good.out
+        assert len(sandbox.requests) == 1
+        bad = await run(configured(tmp_path, night, secret="WRONG", **LIMIT), "check")
+        assert bad.code == 1
+        assert "secret_key" in bad.out
+        away = await run(configured(tmp_path, Night(sandbox, "postgresql://x@127.0.0.1:1/x"), **LIMIT), "check")
+        assert away.code == 3
+
+
+async def test_an_empty_folder_becomes_a_warehouse_without_any_server(tmp_path: Path) -> None:
+    async with exchange(small_world(members=5, days=3)) as sandbox:
+        folder = tmp_path / "a new folder"
+        folder.mkdir()
+        config = folder / "etl.toml"
+        try:
+            assert (await run(config, "init", "--config", str(config))).code == 0
+            assert config.stat().st_mode & 0o077 == 0, "a file that holds keys is readable by its owner alone"
+            assert (await run(config, "init", "--config", str(config))).code == 2, "an existing file is left alone"
+            assert (await run(config, "migrate")).code == 0
+            text = config.read_text()
+            for name, value in (
+                ("${LBANK_API_KEY}", sandbox.api_key),
+                ("${LBANK_SECRET_KEY}", sandbox.secret_key),
+                ("${LBANK_OPEN_ID}", sandbox.open_id),
+                ('# base_url = "https://affiliate.lbankverify.com"', f'base_url = "{sandbox.url}"'),
+                (
+                    "# rate_limit = { requests = 5, period_seconds = 10 }",
+                    "rate_limit = { requests = 1000, period_seconds = 1 }",
+                ),
+            ):
+                assert name in text
+                text = text.replace(name, value)
+            config.write_text(text.replace("start_date = 2025-12-10", "start_date = 2026-03-08"))
+            ended = await run(config, "sync")
+            assert ended.code == 0, ended.err
+            count = await run(
+                config, "db", "psql", "-Atc", "SELECT count(*) FROM warehouse.invitee WHERE origin = 'list'"
+            )
+            assert count.out.strip() == "5", count.err
+            assert (await run(config, "db", "url")).out.startswith("postgresql://")
+        finally:
+            assert (await run(config, "db", "stop")).code == 0
