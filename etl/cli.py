@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
+from typer.exceptions import TyperException
 
 from etl import commands, output
 from etl import demo as demonstration
@@ -57,7 +58,18 @@ def main() -> None:
     """The `etl` command."""
     output.set_up()
     with commands.exit_codes():
-        app()
+        sys.exit(_run() or 0)
+
+
+def _run() -> int | None:
+    """Runs the command line. Off a terminal, wrong usage is told like every other fault: as one JSON line."""
+    try:
+        code: int | None = app(standalone_mode=output.err.is_terminal)
+    except TyperException as fault:
+        if fault.message:
+            raise ConfigurationError(fault.format_message()) from None
+        return fault.exit_code
+    return code
 
 
 def _show_version(wanted: bool) -> None:

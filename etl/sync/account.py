@@ -13,7 +13,7 @@ from datetime import date, datetime
 import asyncpg
 
 from etl import schema
-from etl.errors import FailAccount, FailWindow, SetRowAside, TryAgain
+from etl.errors import FailAccount, FailWindow, SetRowAside, SuspiciousRemoval, TryAgain
 from etl.extract.client import Client, Paid, Try
 from etl.extract.request import revisit_drafts, window_drafts
 from etl.extract.walk import Page, Reading, read_window
@@ -174,7 +174,8 @@ class AccountRun:
             lane.failures_in_a_row = lane.failures_in_a_row + 1 if isinstance(fault, TryAgain) else 0
             self.totals.failures += 1
             self.progress.failed(self.account.name, job.stream.name, f"{job}: {fault}")
-            await self._record(job, tries, fault)
+            # The loader has kept the requests of a reading that it would not apply.
+            await self._record(job, [] if isinstance(fault, SuspiciousRemoval) else tries, fault)
             if lane.down:
                 message = f"{job.stream.path} is taken to be down; its other windows are left for the next run"
                 self.progress.failed(self.account.name, job.stream.name, message)

@@ -51,7 +51,9 @@ source = "nowhere"
 async def test_wrong_usage_exits_2(tmp_path: Path) -> None:
     config = tmp_path / "none.toml"
     assert (await run(config, "sync")).code == 2
-    assert (await run(config, "backfill", "--from", "2026-13-01", "--to", "2026-01-31")).code == 2
+    bad_date = await run(config, "backfill", "--from", "2026-13-01", "--to", "2026-01-31")
+    assert bad_date.code == 2
+    assert "--from" in said(bad_date.err)[0]
     assert (await run(config, "frobnicate")).code == 2
     assert (await run(config, "sync", "--nonsense")).code == 2
 

@@ -1,0 +1,1 @@
+"""Measurements, told as ratios of one run; nothing here is a test."""
