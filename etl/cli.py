@@ -200,7 +200,7 @@ def print_plan(lines: list[PlannedStream]) -> None:
             line.stream,
             f"{'≥ ' if line.at_least else ''}{line.requests}",
             duration(line.seconds),
-            line.limit,
+            line.limit.partition(" on ")[0],
         )
         for line in lines
     ]

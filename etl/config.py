@@ -208,9 +208,9 @@ def _resolved(value: Any, at: tuple[str, ...], environ: Mapping[str, str], folde
     if isinstance(value, list):
         return [_resolved(inner, (*at, str(n)), environ, folder, faults) for n, inner in enumerate(value)]
     if isinstance(value, str):
-        missing = [name for name in _VARIABLE.findall(value) if name not in environ]
-        faults.extend(f"{'.'.join(at)}: the environment variable {name} is not set" for name in missing)
-        return _VARIABLE.sub(lambda match: environ.get(match[1], "?"), value)
+        missing = [name for name in _VARIABLE.findall(value) if not environ.get(name)]
+        faults.extend(f"{'.'.join(at)}: the environment variable {name} is not set, or empty" for name in missing)
+        return _VARIABLE.sub(lambda match: environ.get(match[1]) or "?", value)
     return value
 
 

@@ -42,10 +42,12 @@ start_date = {start_date}
 rate_limit = {{ requests = {requests}, period_seconds = {period} }}
 """
 
-_SHOWN = (
-    *("day", "active_traders", "volume", "fees", "commission_usdt"),
-    *("deposits_usd", "new_invitees", "is_final"),
-)
+_LAST_DAYS = """
+    SELECT day, active_traders AS traders, round(volume, 2) AS volume, round(fees, 2) AS fees,
+        round(commission_usdt, 2) AS commission, round(deposits_usd, 2) AS deposits, new_invitees AS new,
+        is_final AS final
+    FROM bi.daily_performance ORDER BY day DESC LIMIT 10
+"""
 
 
 async def run(*, members: int, days: int, print_plan: Callable[[list[PlannedStream]], None]) -> int:
@@ -93,9 +95,9 @@ def _config_text(path: Path, sandbox: Sandbox, days: int) -> str:
 async def _show(dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
     try:
-        rows = await connection.fetch("SELECT * FROM bi.daily_performance ORDER BY day DESC LIMIT 10")
-        shown = [[row[name] for name in _SHOWN] for row in rows]
-        output.out.print(table(_SHOWN, shown, title="What BI sees: bi.daily_performance, the last ten days"))
+        rows = await connection.fetch(_LAST_DAYS)
+        title = "What BI sees: bi.daily_performance, the last ten days (rounded here, to the last digit there)"
+        output.out.print(table(list(rows[0].keys()), [tuple(row) for row in rows], title=title))
         counts = []
         for each in metadata.sorted_tables:
             if each.schema == "warehouse":

@@ -39,7 +39,8 @@ def set_up() -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     logging.basicConfig(level=logging.WARNING, handlers=[_AsEvents()], force=True)
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    for library in ("asyncio", "asyncpg"):  # what concerns a person arrives as an error of ours
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     # Every try is recorded by the client; stamina's own log lines would only repeat it.
     stamina.instrumentation.set_on_retry_hooks([])
 

@@ -316,14 +316,14 @@ issue = Table(
     Column("run_id", BigInteger, nullable=False),
     *_place(source=False),
     Column("kind", Text, nullable=False),
-    Column("detail", Text, nullable=False),
     Column("message", Text, nullable=False),
+    Column("days", DATEMULTIRANGE),
     _instant("first_seen_at", nullable=False),
     _instant("last_seen_at", nullable=False),
     _instant("resolved_at"),
-    Index("issue_open_key", *_REQUIRED_TEXT[:1], "stream", "partition", "kind", "detail", unique=True),
+    Index("issue_key", "account", "stream", "partition", "kind", unique=True),
     schema="ops",
-    comment="What a person should know: windows that failed, ids outside the team, new fields",
+    comment="What a person should know, one row per place and kind; days are those that still fail",
 )
 
 restatement = Table(

@@ -15,12 +15,14 @@ from etl.windows import Days, Window
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a reading belongs: a partition of a stream of an account, and the window read."""
+    """Where a reading belongs: a partition of a stream of an account, and the window read. A snapshot speaks for
+    more than its window: for all that was read of the partition before."""
 
     account: str
     stream: str
     partition: str
     window: Window | None = None
+    is_snapshot: bool = False
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -31,6 +33,11 @@ class Place:
     def days(self) -> asyncpg.Range[date] | None:
         """The window as a Postgres daterange."""
         return None if self.window is None else range_of(self.window)
+
+    @property
+    def days_replaced(self) -> asyncpg.Range[date] | None:
+        """The days whose rejects and failures a good reading replaces."""
+        return asyncpg.Range(None, None) if self.is_snapshot else self.days
 
 
 @dataclass(frozen=True, slots=True)

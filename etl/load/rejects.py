@@ -23,7 +23,7 @@ async def replace_rejects(connection: Connection, stamp: Stamp, place: Place, re
     """Makes `rejects` the rejects of the window: a new reading is the truth for it, here too."""
     await connection.execute(
         "DELETE FROM ops.reject WHERE account = $1 AND stream = $2 AND partition = $3 AND days && $4",
-        *(*place.key, place.days),
+        *(*place.key, place.days_replaced),
     )
     if rejects:
         await connection.executemany(
@@ -42,30 +42,40 @@ async def replace_rejects(connection: Connection, stamp: Stamp, place: Place, re
         )
 
 
-async def note(connection: Connection, stamp: Stamp, place: Place, *, kind: str, detail: str, message: str) -> None:
-    """Notes something a person should know, once: told again, only its last time moves. `kind` is window_failed
-    (`detail` names the window), account_failed, or note."""
+WINDOW_FAILED = "window_failed"
+UPDATES_FAILED = "update_reading_failed"
+ACCOUNT_FAILED = "account_failed"
+NOTE = "note"
+"""The kinds of issues: days that could not be read, changes that could not be asked for, an account that cannot go on,
+and what the source itself wants known."""
+
+
+async def note(connection: Connection, stamp: Stamp, place: Place, *, kind: str, message: str) -> None:
+    """Notes something a person should know, once per place and kind: told again, its message and last time move and
+    its days add up."""
     await connection.execute(
         """
         INSERT INTO ops.issue AS i
-            (run_id, account, stream, partition, kind, detail, message, first_seen_at, last_seen_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
-        ON CONFLICT (account, stream, partition, kind, detail) DO UPDATE
+            (run_id, account, stream, partition, kind, message, days, first_seen_at, last_seen_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7::datemultirange, $8, $8)
+        ON CONFLICT (account, stream, partition, kind) DO UPDATE
         SET run_id = excluded.run_id, message = excluded.message, last_seen_at = excluded.last_seen_at,
+            days = CASE WHEN i.resolved_at IS NULL THEN i.days + excluded.days ELSE excluded.days END,
+            first_seen_at = CASE WHEN i.resolved_at IS NULL THEN i.first_seen_at ELSE excluded.first_seen_at END,
             resolved_at = NULL
         """,
-        *(stamp.run_id, *place.key, kind, detail, message, stamp.loaded_at),
+        *(stamp.run_id, *place.key, kind, message, [] if place.days is None else [place.days], stamp.loaded_at),
     )
 
 
-async def resolve(connection: Connection, place: Place) -> None:
-    """Marks a failed window as resolved, and any failure of the account: it just answered."""
+async def resolve(connection: Connection, stamp: Stamp, place: Place, *, kind: str) -> None:
+    """Takes the days of a good reading out of an issue; with its last day it is resolved."""
+    replaced = [] if place.days_replaced is None else [place.days_replaced]
     await connection.execute(
         """
-        UPDATE ops.issue SET resolved_at = now()
-        WHERE account = $1 AND resolved_at IS NULL
-            AND ((stream = $2 AND partition = $3 AND kind = 'window_failed' AND detail = $4)
-                OR (stream = '' AND kind = 'account_failed'))
+        UPDATE ops.issue SET days = days - $5::datemultirange,
+            resolved_at = CASE WHEN isempty(days - $5::datemultirange) THEN $6::timestamptz END
+        WHERE account = $1 AND stream = $2 AND partition = $3 AND kind = $4 AND resolved_at IS NULL
         """,
-        *(*place.key, str(place.window)),
+        *(*place.key, kind, replaced, stamp.loaded_at),
     )

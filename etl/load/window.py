@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -12,7 +12,7 @@ from sqlalchemy import Table
 from etl.errors import SuspiciousRemoval
 from etl.load.coverage import Place, cover, make_due
 from etl.load.raw import RawPage, TriedRequest, store_pages, store_requests
-from etl.load.rejects import RejectedRow, note, replace_rejects, resolve
+from etl.load.rejects import NOTE, UPDATES_FAILED, WINDOW_FAILED, RejectedRow, note, replace_rejects, resolve
 from etl.load.upsert import (
     Connection,
     Counts,
@@ -42,7 +42,7 @@ class TableRows:
 
 @dataclass(frozen=True, kw_only=True)
 class WindowLoad:
-    """A reading, ready to be committed. `final` are the days it makes final; `notes` go to `ops.issue`."""
+    """A reading, ready to be committed. `final` are the days it makes final; `note` goes to `ops.issue`."""
 
     place: Place
     stamp: Stamp
@@ -51,7 +51,7 @@ class WindowLoad:
     pages: Sequence[RawPage]
     requests: Sequence[TriedRequest]
     rejects: Sequence[RejectedRow] = ()
-    notes: Sequence[str] = field(default_factory=tuple)
+    note: str | None = None
 
 
 async def commit_window(connection: Connection, load: WindowLoad, *, accept_removals: bool) -> Counts:
@@ -98,9 +98,11 @@ async def _close(connection: Connection, load: WindowLoad) -> None:
     place, stamp = load.place, load.stamp
     loaded = Days() if place.window is None else Days((place.window,))
     await cover(connection, place, loaded=loaded, final=load.final, read_at=stamp.loaded_at)
-    await resolve(connection, place)
-    for text in load.notes:
-        await note(connection, stamp, place, kind="note", detail=text, message=text)
+    await resolve(connection, stamp, place, kind=WINDOW_FAILED)
+    if load.note is None:
+        await resolve(connection, stamp, place, kind=NOTE)
+    else:
+        await note(connection, stamp, place, kind=NOTE, message=load.note)
 
 
 async def commit_revisit(
@@ -120,4 +122,5 @@ async def commit_revisit(
             named |= {day_of(value) for value in unlike}
         due = Days.of(Window(day, day + ONE_DAY) for day in named)
         await make_due(connection, place, due)
+        await resolve(connection, stamp, place, kind=UPDATES_FAILED)
     return due

@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 
 from etl.load.coverage import days_of
+from etl.load.rejects import NOTE
 from etl.stream import Account, Daily, Stream
 from etl.windows import ONE_DAY, Days
 
@@ -88,8 +89,7 @@ async def read_status(connection: asyncpg.Connection, accounts: Sequence[Account
 
 
 def _concerns(issue: asyncpg.Record, account: Account, stream: Stream) -> bool:
-    failed = issue["kind"] in ("window_failed", "account_failed")
-    return failed and issue["account"] == account.name and issue["stream"] in ("", stream.name)
+    return issue["kind"] != NOTE and issue["account"] == account.name and issue["stream"] in ("", stream.name)
 
 
 def _stream_status(

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from rich.table import Table
 
 from etl.query.status import Status
 
-_STREAM_HEADINGS = (
-    *("account", "stream", "loaded through", "final through", "due days", "gaps", "rejects", "last success (UTC)"),
-)
+_KEPT_WHOLE = 20
+_STREAM_HEADINGS = ("stream", "loaded through", "final through", "due", "gaps", "rejects", "last success (UTC)")
 _RUN_HEADINGS = ("run", "account", "command", "outcome", "started (UTC)", "requests", "new rows")
 
 
@@ -25,13 +25,18 @@ def duration(seconds: float) -> str:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> Table:
-    """A plain table; numbers stand right, missing values are a dash."""
+    """A plain table; numbers stand right, missing values are a dash. Short values are never broken or cut."""
     rows = list(rows)
-    made = Table(title=title, box=None, title_justify="left", header_style="bold", pad_edge=False)
+    made = Table(title=title, box=None, title_justify="left", header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
     for index, heading in enumerate(headings):
-        numeric = any(not isinstance(row[index], str | date | None) for row in rows)
-        last = index == len(headings) - 1
-        made.add_column(heading, justify="right" if numeric else "left", overflow="fold", no_wrap=not last)
+        numeric = any(isinstance(row[index], int | Decimal) for row in rows)
+        longest = max((len(_shown(row[index])) for row in rows), default=0)
+        made.add_column(
+            heading,
+            justify="right" if numeric else "left",
+            overflow="fold",
+            min_width=longest if longest <= _KEPT_WHOLE else None,
+        )
     for row in rows:
         made.add_row(*(_shown(value) for value in row))
     return made
@@ -40,27 +45,29 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str 
 def _shown(value: Any) -> str:
     if value is None:
         return "–"
-    if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M:%S")
-    return str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value.strftime("%Y-%m-%d %H:%M") if isinstance(value, datetime) else str(value)
 
 
 def status_tables(status: Status) -> list[Table]:
     """Freshness, gaps, issues and runs."""
-    streams = [
-        (
-            each.account,
-            each.stream,
-            each.loaded_through,
-            each.final_through,
-            each.due_days,
-            len(each.gaps),
-            each.rejects,
-            each.last_success,
-        )
-        for each in status.streams
-    ]
-    tables = [table(_STREAM_HEADINGS, streams, title="Streams")]
+    tables = []
+    for account in dict.fromkeys(each.account for each in status.streams):
+        streams = [
+            (
+                each.stream,
+                each.loaded_through,
+                each.final_through,
+                each.due_days,
+                len(each.gaps),
+                each.rejects,
+                each.last_success,
+            )
+            for each in status.streams
+            if each.account == account
+        ]
+        tables.append(table(_STREAM_HEADINGS, streams, title=account))
     gaps = [(each.account, each.stream, str(first), str(last)) for each in status.streams for first, last in each.gaps]
     if gaps:
         tables.append(table(("account", "stream", "from", "to"), gaps, title="Gaps"))

@@ -13,14 +13,23 @@ from datetime import date, datetime
 import asyncpg
 
 from etl import schema
-from etl.errors import FailAccount, FailWindow, SetRowAside, SuspiciousRemoval, TryAgain
+from etl.errors import (
+    AccessRefused,
+    AnswerUnreadable,
+    FailAccount,
+    FailWindow,
+    RequestRefused,
+    SetRowAside,
+    SuspiciousRemoval,
+    TryAgain,
+)
 from etl.extract.client import Client, Paid, Try
 from etl.extract.request import revisit_drafts, window_drafts
 from etl.extract.walk import Page, Reading, read_window
 from etl.load.coverage import Coverage, CoverageOf, expect_partitions, read_coverage
 from etl.load.lease import Lease, Totals
 from etl.load.raw import store_requests
-from etl.load.rejects import note
+from etl.load.rejects import UPDATES_FAILED, WINDOW_FAILED, note
 from etl.load.roster import introduce, read_members
 from etl.load.upsert import Stamp
 from etl.load.window import commit_revisit, commit_window
@@ -33,6 +42,8 @@ from etl.sync.plan import Asked, Density, Job, expected_requests, horizon, horiz
 from etl.sync.progress import Progress
 from etl.warehouse.engine import warehouse_errors
 from etl.windows import Window
+
+MOST_REFUSED_AT_FIRST = 5
 
 
 @dataclass(slots=True)
@@ -54,6 +65,7 @@ class AccountRun:
     _scheduled: set[tuple[str, str]] = field(default_factory=set)
     _proven: bool = False
     _refusal: FailAccount | None = None
+    _refused_at_first: int = 0
     _proving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self) -> None:
@@ -176,6 +188,8 @@ class AccountRun:
             self.progress.failed(self.account.name, job.stream.name, f"{job}: {fault}")
             # The loader has kept the requests of a reading that it would not apply.
             await self._record(job, [] if isinstance(fault, SuspiciousRemoval) else tries, fault)
+            if job.revisit:
+                self._queue_windows(job.stream, job.partition, self._coverage[job.stream.name, job.partition.key])
             if lane.down:
                 message = f"{job.stream.path} is taken to be down; its other windows are left for the next run"
                 self.progress.failed(self.account.name, job.stream.name, message)
@@ -207,6 +221,9 @@ class AccountRun:
         window = self._horizon(job.partition) if job.revisit else job.window
         load = window_load(self.account, job, reading, window=window, tries=tries, run_id=self.lease.run_id)
         if job.revisit:
+            if load.rejects:
+                [first, *_] = load.rejects
+                raise AnswerUnreadable(f"a changed row cannot be read: {first.column} {first.reason}")
             due = await commit_revisit(connection, load, tells=self._named(job), day_of=self._day_of)
             covered = self._coverage[job.stream.name, job.partition.key]
             self._queue_windows(job.stream, job.partition, Coverage(covered.loaded, covered.final - due))
@@ -234,6 +251,15 @@ class AccountRun:
         except FailAccount as fault:
             self._refusal = fault
             raise
+        except RequestRefused as fault:
+            self._refused_at_first += 1
+            if self._refused_at_first < MOST_REFUSED_AT_FIRST:
+                raise
+            message = (
+                f"{fault}; none of the first {MOST_REFUSED_AT_FIRST} requests was accepted, check the account's keys"
+            )
+            self._refusal = AccessRefused(message)
+            raise self._refusal from fault
         self._proven = True
         return paid
 
@@ -254,8 +280,8 @@ class AccountRun:
             async with self.pool.acquire() as connection, connection.transaction():
                 await store_requests(connection, stamp, place, tried_requests(tries))
                 if fault is not None:
-                    message = f"{job}: {fault}"
-                    await note(connection, stamp, place, kind="window_failed", detail=str(job.window), message=message)
+                    kind = UPDATES_FAILED if job.revisit else WINDOW_FAILED
+                    await note(connection, stamp, place, kind=kind, message=f"{job}: {fault}")
 
     def _named(self, job: Job) -> str:
         if job.stream.revisit is None:

@@ -13,7 +13,7 @@ from etl.load.rejects import RejectedRow
 from etl.load.upsert import Scope, Stamp
 from etl.load.window import TableRows, WindowLoad
 from etl.normalize.rows import Batch, Context, normalise, scope_of
-from etl.stream import Account, Daily
+from etl.stream import Account, Daily, Snapshot
 from etl.sync.plan import Job
 from etl.windows import Days, Window, final_days
 
@@ -44,13 +44,14 @@ def window_load(
         pages=[_raw_page(page, reading.began_at, revisit=job.revisit) for page in reading.pages],
         requests=tried_requests(tries),
         rejects=[RejectedRow(table=row.table, column=row.column, reason=row.reason, raw=row.raw) for row in rejects],
-        notes=[text for text in notes if text],
+        note=next((text for text in notes if text), None),
     )
 
 
 def place_of(account: Account, job: Job) -> Place:
-    """Where the job's reading belongs."""
-    return Place(account.name, job.stream.name, job.partition.key, job.window)
+    """Where the job's reading belongs. A revisit speaks for all changes up to now, a snapshot for the present."""
+    whole = job.revisit or isinstance(job.stream.reads, Snapshot)
+    return Place(account.name, job.stream.name, job.partition.key, job.window, is_snapshot=whole)
 
 
 def _table_rows(account: Account, batch: Batch, context: Context, *, whole: bool) -> TableRows:

@@ -16,7 +16,7 @@ from etl.extract.pace import Pace
 from etl.load.coverage import Place
 from etl.load.lease import Lease, Totals, hold_account
 from etl.load.raw import prune_pages
-from etl.load.rejects import note
+from etl.load.rejects import ACCOUNT_FAILED, note, resolve
 from etl.load.upsert import Stamp
 from etl.stream import Account
 from etl.sync.account import AccountRun
@@ -144,14 +144,15 @@ class Runner:
             totals.outcome, totals.message = "failed", str(fault)
             stamp = Stamp(account.name, account.source.name, lease.run_id, now)
             async with self.pool.acquire() as connection:
-                place = Place(account.name, "", "")
-                await note(connection, stamp, place, kind="account_failed", detail="", message=str(fault))
+                await note(connection, stamp, Place(account.name, "", ""), kind=ACCOUNT_FAILED, message=str(fault))
             raise
         except StopRun as fault:
             totals.outcome, totals.message = "failed", str(fault)
             raise
         totals.outcome = "incomplete" if totals.failures or totals.rejects else "done"
         async with self.pool.acquire() as connection:
+            stamp = Stamp(account.name, account.source.name, lease.run_id, now)
+            await resolve(connection, stamp, Place(account.name, "", ""), kind=ACCOUNT_FAILED)
             before = now - timedelta(days=self.raw_retention_days)
             await prune_pages(connection, account.name, received_before=before)
 

@@ -47,19 +47,19 @@ def upgrade() -> None:
         sa.Column("stream", sa.Text(), nullable=False),
         sa.Column("partition", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("detail", sa.Text(), nullable=False),
         sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("days", postgresql.DATEMULTIRANGE(), nullable=True),
         sa.Column("first_seen_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_seen_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("issue_id", name=op.f("issue_pkey")),
         schema="ops",
-        comment="What a person should know: windows that failed, ids outside the team, new fields",
+        comment="What a person should know, one row per place and kind; days are those that still fail",
     )
     op.create_index(
-        "issue_open_key",
+        "issue_key",
         "issue",
-        ["account", "stream", "partition", "kind", "detail"],
+        ["account", "stream", "partition", "kind"],
         unique=True,
         schema="ops",
     )
@@ -469,7 +469,7 @@ def downgrade() -> None:
     op.drop_table("request", schema="ops")
     op.drop_index(op.f("reject_account_stream_partition_idx"), table_name="reject", schema="ops")
     op.drop_table("reject", schema="ops")
-    op.drop_index("issue_open_key", table_name="issue", schema="ops")
+    op.drop_index("issue_key", table_name="issue", schema="ops")
     op.drop_table("issue", schema="ops")
     op.drop_table("coverage", schema="ops")
     op.drop_table("account", schema="ops")

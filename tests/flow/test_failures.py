@@ -52,6 +52,14 @@ async def test_an_address_off_the_allow_list_says_what_to_do(warehouse_dsn: str)
         assert "allow-list" in str(outcome.error)
 
 
+async def test_an_account_whose_every_request_is_refused_is_given_up_after_five(warehouse_dsn: str) -> None:
+    async with exchange(small_world()) as sandbox:
+        sandbox.faults.append(failing(lambda: envelope(10001, "Parameter can not be null")))
+        [outcome] = await Night(sandbox, warehouse_dsn).sync()
+        assert outcome.totals.outcome == "failed"
+        assert len(sandbox.requests) == 5
+
+
 async def test_a_refused_partition_stops_no_other_and_heals_by_itself(warehouse_dsn: str) -> None:
     async with exchange(small_world()) as sandbox:
         night = Night(sandbox, warehouse_dsn)

@@ -26,9 +26,9 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    api_key: SecretStr = Field(description="API key of the affiliate account")
+    api_key: SecretStr = Field(min_length=1, description="API key of the affiliate account")
     open_id: str = Field(min_length=1, description="the affiliate's own open id")
-    secret_key: SecretStr | None = Field(None, description="secret of the key, for HmacSHA256")
+    secret_key: SecretStr | None = Field(None, min_length=1, description="secret of the key, for HmacSHA256")
     private_key: SecretStr | None = Field(None, description="RSA private key as PEM text, for RSA")
     signature_method: Literal["HmacSHA256", "RSA"] = "HmacSHA256"
     signature_transport: Literal["headers", "query", "both"] = "headers"
