@@ -64,14 +64,6 @@ def integer(raw: Any, zone: ZoneInfo) -> int:
     return raw
 
 
-def level(raw: Any, zone: ZoneInfo) -> int:
-    """A partner level: 0 invitee, 1-21 agent, 99 regular user (lbank-affiliate.md, "User Level")."""
-    value = integer(raw, zone)
-    if not (0 <= value <= 21 or value == 99):
-        raise _refuse(f"{value} is not a documented level (0-21, 99)")
-    return value
-
-
 def text(raw: Any, zone: ZoneInfo) -> str:
     """A text of at least one character; a whole number is taken as its digits. NUL is refused: Postgres has none."""
     if isinstance(raw, int) and not isinstance(raw, bool):

@@ -79,7 +79,9 @@ def revisit_job(
     account: Account, stream: Stream, partition: Partition, asked: Asked, *, covered: Coverage, today: date
 ) -> Job | None:
     """The reading by time of change that goes before the windows of a sync; needless while nothing is final."""
-    if stream.revisit is None or asked.command != "sync" or asked.force or not covered.final:
+    if stream.revisit is None or asked.command != "sync" or not covered.final:
+        return None
+    if not horizon(account, partition, asked, today):
         return None
     window = Window(today - stream.revisit.last_days * ONE_DAY, today + ONE_DAY)
     return Job(stream, partition, window, revisit=True)

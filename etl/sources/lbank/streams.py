@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,14 +15,21 @@ from etl.normalize.fields import (
     day_ms,
     decimal,
     instant_ms,
-    level,
     one_of,
     optional,
     text,
     upper_text,
 )
+from etl.sources.lbank.fan_out import (
+    TRADE_TYPE,
+    recipients,
+    teams,
+    traders,
+    transfer_kinds,
+    turnover_scopes,
+    unlisted,
+)
 from etl.stream import (
-    Account,
     ColumnSource,
     Constant,
     Daily,
@@ -31,14 +38,12 @@ from etl.stream import (
     FromPartition,
     Into,
     LargestId,
-    Member,
     Offset,
     Partition,
     Rate,
     RawRow,
     ReadAt,
     Revisit,
-    Roster,
     Row,
     Snapshot,
     Stream,
@@ -50,16 +55,9 @@ from etl.windows import milliseconds
 RATE = Rate(5, 10.0)
 PAGES = Offset("start", "pageSize", 100)
 SPAN = milliseconds("startTime", "endTime")
-TRADE_TYPE = {"spot": "0", "futures": "1"}
 MARKET = one_of({0: "spot", 1: "futures"})
-TRANSFER_KINDS = (
-    "IN_DEPOSIT",
-    "OUT_WITHDRAW",
-    "IN_OTC_BUY",
-    "OUT_OTC_SELL",
-    "IN_INNER_TRANSFER_IN",
-    "OUT_INNER_TRANSFER_OUT",
-)
+# Levels 1-21 are agents (general agent, partners), 0 is an invitee, 99 a regular user.
+LEVEL = one_of({number: number for number in (*range(22), 99)})
 # LBank opened in 2015: nobody registered before, and the endpoint wants a start.
 FIRST_REGISTRATION = date(2015, 1, 1)
 _API = "/affiliate-api/v2"
@@ -83,59 +81,6 @@ def single(payload: Any) -> Sequence[RawRow]:
     return [payload]
 
 
-# ---------------------------------------------------------------------------------------------------- fan-outs
-
-
-def _known_to_lbank(roster: Roster) -> Iterator[Member]:
-    return (member for member in roster.members.values() if member.origin in ("list", "info"))
-
-
-def _since(member: Member, account: Account) -> date | None:
-    return None if member.registered_at is None else account.today(member.registered_at)
-
-
-def traders(account: Account, roster: Roster) -> Iterator[Partition]:
-    """Member × market; members who never traded only in a full run."""
-    for member in _known_to_lbank(roster):
-        if member.has_traded or roster.full:
-            for market in TRADE_TYPE:
-                yield Partition.of(open_id=member.invitee_id, market=market, since=_since(member, account))
-
-
-def recipients(account: Account, roster: Roster) -> Iterator[Partition]:
-    """The affiliate and the agents (levels 1-21): those who earn commission."""
-    yield Partition.of(open_id=account.settings.open_id)
-    for member in _known_to_lbank(roster):
-        if member.level is not None and 1 <= member.level <= 21 and member.invitee_id != account.subject_id:
-            yield Partition.of(open_id=member.invitee_id, since=_since(member, account))
-
-
-def teams(account: Account, roster: Roster) -> Iterator[Partition]:
-    """(The affiliate and the agents) × market."""
-    for leader in recipients(account, roster):
-        for market in TRADE_TYPE:
-            yield Partition.of(open_id=leader["open_id"], market=market, since=leader.since)
-
-
-def unlisted(account: Account, roster: Roster) -> Iterator[Partition]:
-    """The people that facts mention and the member list lacks."""
-    for member in roster.members.values():
-        if member.origin in ("inferred", "info"):
-            yield Partition.of(open_id=member.invitee_id)
-
-
-def turnover_scopes(account: Account, roster: Roster) -> Iterator[Partition]:
-    """The affiliate's own id × configured scopes × configured symbols."""
-    for scope in account.settings.turnover_scopes:
-        for symbol in account.settings.turnover_symbols or ("",):
-            yield Partition.of(open_id=account.settings.open_id, scope=scope, symbol=symbol)
-
-
-def transfer_kinds(account: Account, roster: Roster) -> Iterator[Partition]:
-    """The six kinds, each over everyone below the affiliate."""
-    return (Partition.of(open_id=account.settings.open_id, kind=kind) for kind in TRANSFER_KINDS)
-
-
 # ---------------------------------------------------------------------------------------------------- people
 
 
@@ -148,7 +93,7 @@ def _invitee_columns(origin: str) -> dict[str, ColumnSource]:
         "has_deposited": Field("deposit", boolean),
         "has_traded": Field("transaction", boolean),
         "kyc_verified": Field("kycStatus", one_of({0: False, 1: True})),
-        "level": Field("userLevel", level),
+        "level": Field("userLevel", LEVEL),
         "spot_commission_pct": Field("currencyFeeAmt", optional(decimal)),
         "futures_commission_pct": Field("contractFeeAmt", optional(decimal)),
         "first_seen_at": ReadAt(),
@@ -391,7 +336,7 @@ TRANSFERS = Stream(
             table=schema.transfer,
             columns={
                 "invitee_id": Field("openId", text),
-                "invitee_level": Field("userLevel", optional(level)),
+                "invitee_level": Field("userLevel", optional(LEVEL)),
                 "kind": FromPartition("kind"),
                 "direction": FromPartition("kind", lambda kind: "in" if kind.startswith("IN_") else "out"),
                 # The request takes an enum, the row has a label: both are kept (FACTS.md).
