@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import asyncpg
-import msgspec
 
 from etl.errors import AccountHeld, EtlError, StopRun
 from etl.extract.client import Client, Paid, Try
 from etl.extract.pace import Pace
+from etl.extract.request import decoded
 from etl.load.lease import Totals, hold_account
 from etl.stream import Account
 from etl.windows import epoch_ms
@@ -78,7 +78,7 @@ async def _ask(account: Account, client: Client, *, held_seconds: float) -> Find
 
 def clock_skew_seconds(account: Account, paid: Paid) -> float | None:
     """How far this machine's clock is ahead of the provider's; None where its answer tells no time."""
-    server_ms = account.source.server_time_ms(msgspec.json.decode(paid.answer.body))
+    server_ms = account.source.server_time_ms(decoded(paid.answer.body))
     if server_ms is None:
         return None
     middle: datetime = paid.sent_at + (paid.received_at - paid.sent_at) / 2

@@ -74,7 +74,7 @@ class AccountSettings(BaseModel):
     day_zone: ZoneName | None = None
     rate_scope: Literal["account", "ip"] = "account"
     rate_limit: RateSettings | None = None
-    streams: tuple[str, ...] | None = None
+    streams: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
 
 
 @dataclass(frozen=True, slots=True)

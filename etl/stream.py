@@ -58,9 +58,9 @@ class Request:
     """A signed request, byte for byte as it must be sent. It holds secrets: never log it."""
 
     method: str
-    target: str
+    target: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
-    body: bytes | None = None
+    body: bytes | None = field(default=None, repr=False)
 
 
 class Sign(Protocol):

@@ -21,32 +21,39 @@ MakeDatabase = Callable[[str], AbstractContextManager[str]]
 
 @pytest.fixture(scope="session")
 def server_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The DSN of an empty database of the session's own server, whose data need not survive a power cut."""
+    """The DSN of an empty database of the session's own server."""
     data_dir = tmp_path_factory.mktemp("server") / "data"
     try:
-        dsn = embedded.start(data_dir)
-        _execute(dsn, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
-        yield dsn
+        yield embedded.start(data_dir)
     finally:
         embedded.stop(data_dir)
         shutil.rmtree(data_dir, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
-def make_database(server_dsn: str) -> MakeDatabase:
+def make_database(server_dsn: str) -> Iterator[MakeDatabase]:
     """Makes a database from a template, for the length of a `with`; gives its DSN."""
     numbers = itertools.count(1)
+    # Its own loop, which stands still between statements and is never made the current one of the tests.
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        connection = runner.run(asyncpg.connect(server_dsn))
 
-    @contextmanager
-    def make(template: str) -> Iterator[str]:
-        name = f"test_{next(numbers)}"
-        _execute(server_dsn, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
-        try:
-            yield urlunsplit(urlsplit(server_dsn)._replace(path=f"/{name}"))
-        finally:
-            _execute(server_dsn, f"DROP DATABASE {name} WITH (FORCE)")
+        def execute(sql: str) -> None:
+            runner.run(connection.execute(sql))
 
-    return make
+        @contextmanager
+        def make(template: str) -> Iterator[str]:
+            name = f"test_{next(numbers)}"
+            execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+            try:
+                yield urlunsplit(urlsplit(server_dsn)._replace(path=f"/{name}"))
+            finally:
+                execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+        execute("ALTER SYSTEM SET fsync = off")  # no test's data need survive a power cut
+        execute("SELECT pg_reload_conf()")
+        yield make
+        runner.run(connection.close())
 
 
 @pytest.fixture(scope="session")
@@ -62,13 +69,3 @@ def warehouse_dsn(make_database: MakeDatabase, migrated_template: str) -> Iterat
     """The DSN of a migrated warehouse without rows, for one test."""
     with make_database(migrated_template) as dsn:
         yield dsn
-
-
-def _execute(dsn: str, *statements: str) -> None:
-    async def run() -> None:
-        connection = await asyncpg.connect(dsn)
-        for statement in statements:
-            await connection.execute(statement)
-        await connection.close()
-
-    asyncio.run(run())

@@ -13,17 +13,20 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from urllib.parse import parse_qsl, quote
 
 import aiohttp
+from pydantic import SecretStr
 from yarl import URL
 
 from etl.errors import AnswerUnreadable, ConnectionBroken, EtlError, RateLimited
 from etl.extract.pace import Pace
 from etl.extract.request import Answer, judged
 from etl.extract.retry import Patience, retrying
-from etl.stream import Account, Draft
+from etl.stream import Account, Draft, Request
 from etl.windows import epoch_ms
 
+LONGEST_MESSAGE = 500
 LARGEST_BODY = 64 * 1024 * 1024
 _NONCE_ALPHABET = string.ascii_letters + string.digits
 _NONCE_LENGTH = 35  # lbank-affiliate.md via FACTS: echostr has 30-40 letters and digits
@@ -73,11 +76,13 @@ class Client:
     async def _try(self, account: Account, draft: Draft, pace: Pace, attempt: int, told: Callable[[Try], None]) -> Paid:
         sent_at: datetime | None = None
         answer: Answer | None = None
+        request: Request | None = None
         outcome = "cancelled"
         try:
             async with pace.slot():
                 sent_at = self.clock()
-                response = await self._send(account, draft, epoch_ms(sent_at))
+                request = account.source.sign(draft, account.settings, timestamp_ms=epoch_ms(sent_at), nonce=_nonce())
+                response = await self._send(account, request)
             async with response:
                 answer = await _read(response)
             payload = judged(answer, account.source)
@@ -88,6 +93,8 @@ class Client:
             # The cause is left out: aiohttp's errors quote the URL, which holds the key and the signature.
             raise ConnectionBroken(f"no whole answer from {account.base_url}: {_described(fault)}") from None
         except EtlError as fault:
+            if request is not None:
+                fault.args = (without_secrets(str(fault), account, draft, request),)
             outcome = f"{type(fault).__name__}: {fault}"
             if isinstance(fault, RateLimited):
                 pace.slow_down()
@@ -97,8 +104,7 @@ class Client:
                 status = answer.http_status if answer else None
                 told(Try(attempt, sent_at, self.clock() if answer else None, status, outcome))
 
-    async def _send(self, account: Account, draft: Draft, timestamp_ms: int) -> aiohttp.ClientResponse:
-        request = account.source.sign(draft, account.settings, timestamp_ms=timestamp_ms, nonce=_nonce())
+    async def _send(self, account: Account, request: Request) -> aiohttp.ClientResponse:
         return await self.session.request(
             request.method,
             URL(account.base_url.rstrip("/") + request.target, encoded=True),
@@ -122,6 +128,17 @@ async def open_client(
         # record (DESIGN section 8). There is no public switch; a test holds this line.
         session._retry_connection = False  # noqa: SLF001
         yield Client(session, clock, patience or Patience())
+
+
+def without_secrets(message: str, account: Account, draft: Draft, request: Request) -> str:
+    """A provider's message without what only the signed request knew: it may quote the request."""
+    configured = (value for _, value in account.settings if isinstance(value, SecretStr))
+    query = parse_qsl(request.target.partition("?")[2], keep_blank_values=True)
+    sent = [value for name, value in [*query, *request.headers.items()] if name not in draft.params]
+    secret = {*(value.get_secret_value() for value in configured), *(value for value in sent if len(value) >= 16)}
+    for value in sorted(secret, key=len, reverse=True):
+        message = message.replace(value, "***").replace(quote(value, safe=""), "***")
+    return message[:LONGEST_MESSAGE]
 
 
 async def _read(response: aiohttp.ClientResponse) -> Answer:

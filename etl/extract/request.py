@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
-
-import msgspec
 
 from etl.errors import AnswerUnreadable, ConnectionBroken, ProviderBusy, RateLimited
 from etl.stream import Account, Daily, Draft, Params, Partition, Source, Stream
 from etl.windows import Window
-
-_DECODE = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +70,36 @@ def judged(answer: Answer, source: Source) -> Any:
             f"{source.title} answered HTTP {answer.http_status}", delay_seconds=answer.retry_after_seconds
         )
     try:
-        document = _DECODE(answer.body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+        document = decoded(answer.body)
+    except ValueError as fault:
         if answer.http_status == 200:
             raise ConnectionBroken(f"{source.title} answered with a body that is no JSON: {fault}") from None
         document = None
+    except RecursionError:
+        raise AnswerUnreadable(f"{source.title} answered with JSON that is nested too deeply") from None
     return source.judge(document, http_status=answer.http_status)
+
+
+def decoded(body: bytes) -> Any:
+    """A JSON body with numbers as int or Decimal, never as float.
+
+    What no number can hold (1e1000000000000000000, NaN, 5000 digits) stays the text it was sent as, so that it costs
+    its row and not the answer. Raises ValueError where the body is no JSON, RecursionError where it is too deep."""
+    return json.loads(body, parse_float=_decimal_or_text, parse_int=_int_or_text, parse_constant=str)
+
+
+def _decimal_or_text(digits: str) -> Decimal | str:
+    try:
+        return Decimal(digits)
+    except InvalidOperation:
+        return digits
+
+
+def _int_or_text(digits: str) -> int | str:
+    try:
+        return int(digits)
+    except ValueError:
+        return digits
 
 
 def raw_rows(stream: Stream, payload: Any) -> list[Any]:

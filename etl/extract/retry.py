@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -35,16 +36,17 @@ def retrying(patience: Patience) -> stamina.BoundAsyncRetryingCaller:
 
 
 def _worth_another_try(patience: Patience) -> Callable[[Exception], bool | float]:
-    replays = 0
+    clock = asyncio.get_running_loop().time
+    last_start, replays = clock() + patience.total_seconds, 0
 
     def judge(error: Exception) -> bool | float:
         nonlocal replays
-        if isinstance(error, Replayed):
-            replays += 1
-            return replays == 1
-        if isinstance(error, TryAgain):
-            delay = error.delay_seconds
-            return True if delay is None else delay <= patience.total_seconds and float(delay)
-        return False
+        if not isinstance(error, TryAgain):
+            return False
+        replays += isinstance(error, Replayed)
+        longest_wait = patience.longest_wait_seconds if error.delay_seconds is None else error.delay_seconds
+        if replays > 1 or clock() + longest_wait > last_start:
+            return False
+        return True if error.delay_seconds is None else float(error.delay_seconds)
 
     return judge

@@ -6,13 +6,12 @@ again; two readings that agree row for row are believed (the repeats are the sou
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-
-import msgspec
 
 from etl.errors import UnstablePages
 from etl.extract.client import Paid
@@ -52,7 +51,7 @@ async def read_window(
 ) -> Reading:
     """Reads every page; raises UnstablePages when three readings neither hold together nor agree."""
     paid: list[Page] = []
-    before: Counter[bytes] | None = None
+    before: Counter[str] | None = None
     for reading in range(1, MOST_READINGS + 1):
         pages: list[Page] = []
         asked: Params | None = first_page(stream.paging)
@@ -65,7 +64,7 @@ async def read_window(
                 await on_page(page)
             asked = next_page(stream.paging, asked, page.rows)
         rows = [row for page in pages for row in page.rows]
-        fingerprint = Counter(msgspec.json.encode(row, order="deterministic") for row in rows)
+        fingerprint = Counter(json.dumps(row, sort_keys=True, default=str) for row in rows)
         if not _repeats(stream, pages) or fingerprint == before:
             return Reading(pages[0].paid.sent_at, paid, rows, [page.paid.payload for page in pages])
         before = fingerprint

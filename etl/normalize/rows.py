@@ -5,6 +5,7 @@ Pure. `sync` calls it with a whole reading (all pages of a window), `replay` wit
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -88,7 +89,8 @@ def read_row(into: Into, raw: RawRow, context: Context) -> Row:
     for column, source in (into.scope or {}).items():
         expected = _value(column, source, raw, context)
         if row[column] != expected:
-            raise SetRowAside(column, f"{row[column]!r} is not {expected!r}, which was asked for")
+            raw_name = getattr(into.columns[column], "raw", column)
+            raise SetRowAside(raw_name, f"{row[column]!r} is not {expected!r}, which was asked for")
     return row
 
 
@@ -137,4 +139,8 @@ def _one_per_key(into: Into, rows: Sequence[Row], rejects: list[Reject]) -> Sequ
 
 
 def _reject(into: Into, column: str, reason: str, raw: Any) -> Reject:
-    return Reject(into.table.name, column, reason, _ENCODE(raw).decode().replace("\x00", "\\u0000"))
+    try:
+        shown = _ENCODE(raw).decode()
+    except UnicodeEncodeError:  # a lone surrogate: only its escape can be kept
+        shown = json.dumps(raw, default=str)
+    return Reject(into.table.name, column, reason, shown)

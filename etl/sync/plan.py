@@ -169,23 +169,27 @@ def chosen(accounts: Sequence[Account], names: Sequence[str], streams: Sequence[
     A stream is named with or without its source, and may be one that is off by default. Raises ConfigurationError
     with every name that is not known."""
     known = {account.name: account for account in accounts}
-    offered = {stream.name for account in accounts for stream in account.source.streams}
     faults = [
         f"--account {name}: no such account (known are {', '.join(known)})" for name in names if name not in known
     ]
+    picked = [known[name] for name in dict.fromkeys(names) if name in known] or list(accounts)
+    offered = {name for account in picked for stream in account.source.streams for name in _names(account, stream)}
+    short = sorted(name for name in offered if "." not in name)
     faults += [
-        f"--stream {name}: no such stream (known are {', '.join(sorted(offered))})"
-        for name in streams
-        if name.rpartition(".")[2] not in offered
+        f"--stream {name}: no such stream (known are {', '.join(short)})" for name in streams if name not in offered
     ]
     if faults:
         raise ConfigurationError(*faults)
-    picked = [known[name] for name in dict.fromkeys(names)] or list(accounts)
-    return [_narrowed(account, streams) for account in picked] if streams else picked
+    if not streams:
+        return picked
+    narrowed = (_narrowed(account, streams) for account in picked)
+    return [account for account in narrowed if account.streams]
+
+
+def _names(account: Account, stream: Stream) -> tuple[str, str]:
+    return stream.name, f"{account.source.name}.{stream.name}"
 
 
 def _narrowed(account: Account, names: Sequence[str]) -> Account:
-    def named(stream: Stream) -> bool:
-        return stream.name in names or f"{account.source.name}.{stream.name}" in names
-
-    return replace(account, streams=tuple(stream for stream in account.source.streams if named(stream)))
+    wanted = (stream for stream in account.source.streams if set(_names(account, stream)) & set(names))
+    return replace(account, streams=tuple(wanted))

@@ -20,7 +20,9 @@ class Ended:
     err: str
 
 
-def configured(folder: Path, night: Night, *, requests: int, period_seconds: float, secret: str | None = None) -> Path:
+def configured(
+    folder: Path, night: Night, *, requests: int = 1000, period_seconds: float = 0.01, secret: str | None = None
+) -> Path:
     """Writes the configuration of the night's account."""
     path = folder / "etl.toml"
     path.write_text(

@@ -7,8 +7,6 @@ from pathlib import Path
 from tests.flow.night import Night, exchange, small_world
 from tests.flow.processes import configured, run
 
-LIMIT = {"requests": 1000, "period_seconds": 0.01}
-
 
 def said(err: str) -> list[str]:
     """The messages on stderr, which has one JSON object per line."""
@@ -60,7 +58,7 @@ async def test_wrong_usage_exits_2(tmp_path: Path) -> None:
 
 async def test_names_that_are_not_known_exit_2_and_name_those_that_are(warehouse_dsn: str, tmp_path: Path) -> None:
     async with exchange(small_world()) as sandbox:
-        config = configured(tmp_path, Night(sandbox, warehouse_dsn), **LIMIT)
+        config = configured(tmp_path, Night(sandbox, warehouse_dsn))
         ended = await run(config, "sync", "--account", "nobody", "--stream", "everything")
         assert ended.code == 2
         faults = said(ended.err)
@@ -73,12 +71,12 @@ async def test_names_that_are_not_known_exit_2_and_name_those_that_are(warehouse
 
 async def test_a_warehouse_that_is_away_or_empty_exits_3_and_says_what_to_do(server_dsn: str, tmp_path: Path) -> None:
     async with exchange(small_world()) as sandbox:
-        config = configured(tmp_path, Night(sandbox, "postgresql://nobody@127.0.0.1:1/none"), **LIMIT)
+        config = configured(tmp_path, Night(sandbox, "postgresql://nobody@127.0.0.1:1/none"))
         for command in ("sync", "plan", "status"):
             ended = await run(config, command)
             assert ended.code == 3, ended.err
             assert "warehouse.dsn" in said(ended.err)[0]
-        config = configured(tmp_path, Night(sandbox, server_dsn), **LIMIT)
+        config = configured(tmp_path, Night(sandbox, server_dsn))
         ended = await run(config, "sync")
         assert ended.code == 3
         assert "etl migrate" in said(ended.err)[0]
@@ -87,7 +85,7 @@ async def test_a_warehouse_that_is_away_or_empty_exits_3_and_says_what_to_do(ser
 
 async def test_a_wrong_secret_exits_1_with_one_sentence(warehouse_dsn: str, tmp_path: Path) -> None:
     async with exchange(small_world()) as sandbox:
-        config = configured(tmp_path, Night(sandbox, warehouse_dsn), secret="WRONGSECRET", **LIMIT)
+        config = configured(tmp_path, Night(sandbox, warehouse_dsn), secret="WRONGSECRET")
         ended = await run(config, "sync")
         assert ended.code == 1
         assert len(sandbox.requests) <= 3
@@ -100,7 +98,7 @@ async def test_a_wrong_secret_exits_1_with_one_sentence(warehouse_dsn: str, tmp_
 
 async def test_a_sync_a_plan_and_a_status_keep_their_contracts(warehouse_dsn: str, tmp_path: Path) -> None:
     async with exchange(small_world()) as sandbox:
-        config = configured(tmp_path, Night(sandbox, warehouse_dsn), **LIMIT)
+        config = configured(tmp_path, Night(sandbox, warehouse_dsn))
         ended = await run(config, "sync", "--stream", "lbank.commissions", "--stream", "team_members")
         assert ended.code == 0, ended.err
         assert {json.loads(line)["event"] for line in ended.err.splitlines()} == {"started", "loaded", "finished"}
@@ -138,13 +136,13 @@ async def test_a_sync_a_plan_and_a_status_keep_their_contracts(warehouse_dsn: st
 async def test_check_says_what_is_well_and_what_to_fix(warehouse_dsn: str, tmp_path: Path) -> None:
     async with exchange(small_world()) as sandbox:
         night = Night(sandbox, warehouse_dsn)
-        good = await run(configured(tmp_path, night, **LIMIT), "check")
+        good = await run(configured(tmp_path, night), "check")
         assert good.code == 0, good.out
         assert len(sandbox.requests) == 1
-        bad = await run(configured(tmp_path, night, secret="WRONG", **LIMIT), "check")
+        bad = await run(configured(tmp_path, night, secret="WRONG"), "check")
         assert bad.code == 1
         assert "secret_key" in bad.out
-        away = await run(configured(tmp_path, Night(sandbox, "postgresql://x@127.0.0.1:1/x"), **LIMIT), "check")
+        away = await run(configured(tmp_path, Night(sandbox, "postgresql://x@127.0.0.1:1/x")), "check")
         assert away.code == 3
 
 

@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from lbank_client import NOON, Client, running
 
 from etl.sandbox import World
+from tests.sandbox.lbank_client import NOON, Client, running
 
 
 @pytest.fixture

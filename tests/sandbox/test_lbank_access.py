@@ -2,10 +2,10 @@
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from lbank_client import NOON, Client, Params, ms, running
 
 from etl.sandbox import World
 from etl.sandbox.limits import SlidingWindow
+from tests.sandbox.lbank_client import NOON, Client, Params, ms, running
 
 # A request/signature pair made with LBank's official connector.
 VECTOR = {

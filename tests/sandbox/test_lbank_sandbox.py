@@ -6,11 +6,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from lbank_client import NOON, SHANGHAI, TODAY, Client, Params, midnight, ms, running
 
 from etl.sandbox import World, activity
 from etl.sandbox.lbank import KIND_LABELS
 from etl.sandbox.team import Scope
+from tests.sandbox.lbank_client import NOON, SHANGHAI, TODAY, Client, Params, midnight, ms, running
 
 
 @pytest.mark.parametrize("newest_first", [False, True])

@@ -5,10 +5,10 @@ import signal
 from datetime import UTC, datetime
 
 from aiohttp import web
-from lbank_client import PREFIX, Client, running
 
 from etl.sandbox import Sandbox, World, serve
 from etl.sandbox.server import real_clock
+from tests.sandbox.lbank_client import PREFIX, Client, running
 
 
 async def test_the_log_tells_what_was_asked_without_credentials(client: Client) -> None:

@@ -5,12 +5,12 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from lbank_client import NOON, TODAY, midnight
 
 from etl.sandbox import World, activity
 from etl.sandbox.amounts import Totals
 from etl.sandbox.team import Scope
 from etl.sandbox.trades import TradeDay
+from tests.sandbox.lbank_client import NOON, TODAY, midnight
 
 
 def everything(world: World) -> list[object]:

@@ -297,7 +297,7 @@ def number_alike(rows: Sequence[Row]) -> Sequence[Row]:
 
     LBank's rows have no id of their own (FACTS.md). The order among alike rows is by what can change, so that it
     does not depend on the order of the pages."""
-    ordered = sorted(rows, key=lambda row: (row["updated_at"], row["status"] or "", row["sub_status"] or ""))
+    ordered = sorted(rows, key=_what_can_change)
     seen: Counter[str] = Counter()
     numbered = []
     for row in ordered:
@@ -307,6 +307,11 @@ def number_alike(rows: Sequence[Row]) -> Sequence[Row]:
         numbered.append({**row, "transfer_id": f"{digest}-{seen[digest]}"})
         seen[digest] += 1
     return numbered
+
+
+def _what_can_change(row: Row) -> tuple[Any, ...]:
+    told = ("status", "sub_status", "invitee_level", "kind_label", "amount")
+    return row["updated_at"], *(str(row[name] or "") for name in told)
 
 
 def _plain(amount: Decimal) -> str:

@@ -1,0 +1,181 @@
+"""All pages of a window are read, kept, and believed only when they belong together."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from etl.errors import AnswerUnreadable, ProviderBusy, UnstablePages
+from etl.extract.client import Paid
+from etl.extract.request import window_drafts
+from etl.extract.walk import Page, Reading, read_window
+from etl.sources.lbank.streams import FUTURES_TURNOVER, TEAM_MEMBERS, TEAM_MEMBERS_LEGACY
+from etl.stream import Draft, Partition, Stream
+from etl.windows import ONE_DAY, Window
+from tests.unit.samples import NOON, lbank_account, members, paid
+
+WINDOW = Window(NOON.date(), NOON.date() + ONE_DAY)
+Listing = list[dict[str, Any]]
+
+
+class Exchange:
+    """Serves a list that may change between requests: `lists` is given the number of the request, from 1."""
+
+    def __init__(self, lists: Callable[[int], Sequence[dict[str, Any]]]) -> None:
+        self.lists = lists
+        self.asked: list[int] = []
+
+    async def fetch(self, draft: Draft) -> Paid:
+        start, size = int(draft.params["start"]), int(draft.params["pageSize"])
+        self.asked.append(start)
+        rows = list(self.lists(len(self.asked)))[start : start + size]
+        return paid(draft, rows, sent_at=NOON + timedelta(seconds=len(self.asked)))
+
+
+async def read(exchange: Exchange, kept: list[Page] | None = None) -> Reading:
+    async def keep(page: Page) -> None:
+        if kept is not None:
+            kept.append(page)
+
+    drafter = window_drafts(TEAM_MEMBERS, lbank_account(), Partition(), WINDOW)
+    return await read_window(TEAM_MEMBERS, drafter, exchange.fetch, on_page=keep)
+
+
+def ids(rows: Sequence[dict[str, Any]]) -> list[int]:
+    return [row["id"] for row in rows]
+
+
+async def test_a_list_is_read_page_by_page_until_one_is_short() -> None:
+    exchange = Exchange(lambda _: members(range(250)))
+    reading = await read(exchange)
+    assert exchange.asked == [0, 100, 200]
+    assert ids(reading.rows) == list(range(250))
+    assert [(page.reading, page.number, len(page.rows)) for page in reading.pages] == [
+        *((1, 1, 100), (1, 2, 100), (1, 3, 50)),
+    ]
+
+
+async def test_a_full_last_page_asks_again() -> None:
+    exchange = Exchange(lambda _: members(range(200)))
+    assert len((await read(exchange)).rows) == 200
+    assert exchange.asked == [0, 100, 200]
+
+
+async def test_an_empty_list_takes_one_request() -> None:
+    exchange = Exchange(lambda _: [])
+    assert (await read(exchange)).rows == []
+    assert exchange.asked == [0]
+
+
+async def test_the_largest_id_walks_through_gaps_in_the_ids() -> None:
+    everybody = members(range(7, 7 + 250 * 3, 3))
+    asked: list[int] = []
+
+    async def fetch(draft: Draft) -> Paid:
+        start = int(draft.params["start"])
+        asked.append(start)
+        return paid(draft, [row for row in everybody if row["id"] > start][:100])
+
+    drafter = window_drafts(TEAM_MEMBERS_LEGACY, lbank_account(), Partition(), WINDOW)
+    reading = await read_window(TEAM_MEMBERS_LEGACY, drafter, fetch)
+    assert reading.rows == everybody
+    assert asked == [0, 7 + 99 * 3, 7 + 199 * 3]
+
+
+async def test_a_list_that_shifts_while_it_is_read_is_read_again() -> None:
+    # A member joins at the head of the list between the first and the second request.
+    exchange = Exchange(lambda request: members(range(150)) if request == 1 else members([999, *range(150)]))
+    reading = await read(exchange)
+    assert exchange.asked == [0, 100, 0, 100]
+    assert ids(reading.rows) == [999, *range(150)]
+    assert [page.reading for page in reading.pages] == [1, 1, 2, 2]
+    assert len(reading.payloads) == 2
+
+
+async def test_a_reading_began_when_the_one_that_counts_did() -> None:
+    exchange = Exchange(lambda request: members(range(150)) if request == 1 else members([999, *range(150)]))
+    assert (await read(exchange)).began_at == NOON + timedelta(seconds=3)
+
+
+async def test_repeats_that_two_readings_agree_on_are_the_sources_own() -> None:
+    twice = members([*range(120), 5])
+    exchange = Exchange(lambda _: twice)
+    reading = await read(exchange)
+    assert exchange.asked == [0, 100, 0, 100]
+    assert reading.rows == twice
+
+
+async def test_readings_that_agree_in_all_but_the_order_are_believed() -> None:
+    # Number 5 stands on both pages in either order.
+    first, second = members([5, *range(6, 130), 5]), members([5, *range(129, 5, -1), 5])
+    exchange = Exchange(lambda request: first if request <= 2 else second)
+    reading = await read(exchange)
+    assert exchange.asked == [0, 100, 0, 100]
+    assert reading.rows == second
+
+
+async def test_a_repeat_on_one_page_is_no_sign_of_movement() -> None:
+    exchange = Exchange(lambda _: members([1, 1, *range(2, 150)]))
+    assert ids((await read(exchange)).rows) == [1, 1, *range(2, 150)]
+    assert exchange.asked == [0, 100]
+
+
+async def test_pages_that_move_in_every_reading_fail_the_window_after_three() -> None:
+    # Each request finds one more member at the head of the list.
+    exchange = Exchange(lambda request: members([*range(1000 + request, 1000, -1), *range(150)]))
+    kept: list[Page] = []
+    with pytest.raises(UnstablePages):
+        await read(exchange, kept)
+    assert exchange.asked == [0, 100] * 3
+    assert [page.reading for page in kept] == [1, 1, 2, 2, 3, 3]
+
+
+async def test_repeats_with_other_values_each_time_are_not_believed() -> None:
+    def lists(request: int) -> Listing:
+        return [{**row, "balance": request} for row in members([*range(120), 5])]
+
+    with pytest.raises(UnstablePages):
+        await read(Exchange(lists))
+
+
+async def test_every_page_that_was_paid_for_is_kept_also_those_of_rejected_readings() -> None:
+    exchange = Exchange(lambda request: members(range(150)) if request == 1 else members([999, *range(150)]))
+    kept: list[Page] = []
+    reading = await read(exchange, kept)
+    assert reading.pages == kept
+    assert [page.paid.draft.params["start"] for page in kept] == exchange.asked
+
+
+async def test_a_page_is_handed_on_before_the_next_is_asked_for() -> None:
+    events: list[str] = []
+    exchange = Exchange(lambda _: members(range(150)))
+
+    async def fetch(draft: Draft) -> Paid:
+        events.append(f"asked {draft.params['start']}")
+        return await exchange.fetch(draft)
+
+    async def on_page(page: Page) -> None:
+        events.append(f"page {page.number}")
+
+    drafter = window_drafts(TEAM_MEMBERS, lbank_account(), Partition(), WINDOW)
+    await read_window(TEAM_MEMBERS, drafter, fetch, on_page=on_page)
+    assert events == ["asked 0", "page 1", "asked 100", "page 2"]
+
+
+@pytest.mark.parametrize("stream", [TEAM_MEMBERS, FUTURES_TURNOVER])
+async def test_a_payload_of_another_shape_fails_the_window(stream: Stream) -> None:
+    async def fetch(draft: Draft) -> Paid:
+        return paid(draft, "maintenance")
+
+    partition = Partition.of(open_id="LBA1", scope="ALL", symbol="")
+    with pytest.raises(AnswerUnreadable, match=stream.path):
+        await read_window(stream, window_drafts(stream, lbank_account(), partition, WINDOW), fetch)
+
+
+async def test_a_failure_of_a_request_leaves_the_walk_as_it_is() -> None:
+    async def fetch(draft: Draft) -> Paid:
+        raise ProviderBusy("busy")
+
+    with pytest.raises(ProviderBusy, match="busy"):
+        await read_window(TEAM_MEMBERS, window_drafts(TEAM_MEMBERS, lbank_account(), Partition(), WINDOW), fetch)
