@@ -185,9 +185,9 @@ def _plan(
 ) -> None:
     lines = commands.run_to_end(commands.plan(config, accounts or [], streams or [], asked))
     if as_json:
-        _print_json(
-            {"streams": lines, "requests": sum(line.requests for line in lines), "seconds": total_seconds(lines)}
-        )
+        requests = sum(line.requests for line in lines)
+        told = [line.as_json() for line in lines]
+        _print_json({"streams": told, "requests": requests, "seconds": total_seconds(lines)})
         return
     print_plan(lines)
 
@@ -311,7 +311,7 @@ def _data_dir(context: typer.Context, config: Path | None) -> Path:
 def db_start(context: typer.Context, config: ConfigOption = None) -> None:
     """Start it, if it is not up."""
     url = embedded.start(_data_dir(context, config))
-    output.out.print(f"Postgres is up: {url}", markup=False, highlight=False)
+    output.out.print(f"Postgres is up: {url}", markup=False, highlight=False, soft_wrap=True)
 
 
 @db_app.command("stop")

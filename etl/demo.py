@@ -96,7 +96,7 @@ async def _show(dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
     try:
         rows = await connection.fetch(_LAST_DAYS)
-        title = "What BI sees: bi.daily_performance, the last ten days (rounded here, to the last digit there)"
+        title = "What BI sees: bi.daily_performance (rounded for this screen)"
         output.out.print(table(list(rows[0].keys()), [tuple(row) for row in rows], title=title))
         counts = []
         for each in metadata.sorted_tables:

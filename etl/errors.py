@@ -7,14 +7,14 @@
     │   └── WarehouseNotMigrated        exit 3: run `etl migrate`
     ├── FailAccount                 this account ends, the others go on
     │   ├── AccessRefused               credentials, IP allow-list or permission
+    │   ├── ExchangeDown                none of the first requests was answered
     │   ├── AccountHeld                 exit 4: another run talks for the account
     │   └── LeaseLost                   the connection that held the lease broke
     ├── FailWindow                  this window stays due, the others go on
     │   ├── RequestRefused              the provider calls a parameter wrong
     │   ├── AnswerUnreadable            the answer is not of the documented shape
     │   ├── UnstablePages               the pages moved at every reading
-    │   ├── SuspiciousRemoval           a re-reading would remove most loaded rows
-    │   └── LaneDown                    the exchange is taken to be down
+    │   └── SuspiciousRemoval           a re-reading would remove most loaded rows
     ├── TryAgain                    passing: wait, then ask again (bounded)
     │   ├── RateLimited                 the provider counts too many requests
     │   ├── Replayed                    the provider's replay filter; once more is enough
@@ -60,6 +60,10 @@ class AccessRefused(FailAccount):
     """The provider refuses the account: wrong credentials, IP not on the allow-list, or no permission."""
 
 
+class ExchangeDown(FailAccount):
+    """None of the account's first requests was answered; all is left for the next run."""
+
+
 class AccountHeld(FailAccount):
     """Another run holds the account's lease."""
 
@@ -86,10 +90,6 @@ class UnstablePages(FailWindow):
 
 class SuspiciousRemoval(FailWindow):
     """A re-reading would remove more than half of the window's loaded rows."""
-
-
-class LaneDown(FailWindow):
-    """Several windows of an endpoint in a row failed for passing reasons; the rest is left for the next run."""
 
 
 class TryAgain(EtlError):

@@ -5,9 +5,10 @@ The fixtures are plain functions, so that tests may use them with or without an 
 
 import asyncio
 import itertools
-import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -20,14 +21,17 @@ MakeDatabase = Callable[[str], AbstractContextManager[str]]
 
 
 @pytest.fixture(scope="session")
-def server_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The DSN of an empty database of the session's own server."""
-    data_dir = tmp_path_factory.mktemp("server") / "data"
-    try:
-        yield embedded.start(data_dir)
-    finally:
-        embedded.stop(data_dir)
-        shutil.rmtree(data_dir, ignore_errors=True)
+def server_dsn() -> Iterator[str]:
+    """The DSN of an empty database of the session's own server.
+
+    Its data is not under pytest's own directory: each new session shuts that one to other users, and where the tests
+    run as root, the server of a session at work is another user."""
+    with tempfile.TemporaryDirectory(prefix="etl-tests-", ignore_cleanup_errors=True) as folder:
+        data_dir = Path(folder) / "data"
+        try:
+            yield embedded.start(data_dir)
+        finally:
+            embedded.stop(data_dir)
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +48,7 @@ def make_database(server_dsn: str) -> Iterator[MakeDatabase]:
         @contextmanager
         def make(template: str) -> Iterator[str]:
             name = f"test_{next(numbers)}"
-            execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+            execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY wal_log")
             try:
                 yield urlunsplit(urlsplit(server_dsn)._replace(path=f"/{name}"))
             finally:

@@ -16,6 +16,7 @@ from etl import schema
 from etl.errors import (
     AccessRefused,
     AnswerUnreadable,
+    ExchangeDown,
     FailAccount,
     FailWindow,
     RequestRefused,
@@ -43,7 +44,7 @@ from etl.sync.progress import Progress
 from etl.warehouse.engine import warehouse_errors
 from etl.windows import Window
 
-MOST_REFUSED_AT_FIRST = 5
+MOST_FAILED_AT_FIRST = 3
 
 
 @dataclass(slots=True)
@@ -65,7 +66,7 @@ class AccountRun:
     _scheduled: set[tuple[str, str]] = field(default_factory=set)
     _proven: bool = False
     _refusal: FailAccount | None = None
-    _refused_at_first: int = 0
+    _failed_at_first: int = 0
     _proving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self) -> None:
@@ -251,14 +252,11 @@ class AccountRun:
         except FailAccount as fault:
             self._refusal = fault
             raise
-        except RequestRefused as fault:
-            self._refused_at_first += 1
-            if self._refused_at_first < MOST_REFUSED_AT_FIRST:
+        except (RequestRefused, TryAgain) as fault:
+            self._failed_at_first += 1
+            if self._failed_at_first < MOST_FAILED_AT_FIRST:
                 raise
-            message = (
-                f"{fault}; none of the first {MOST_REFUSED_AT_FIRST} requests was accepted, check the account's keys"
-            )
-            self._refusal = AccessRefused(message)
+            self._refusal = _given_up(fault)
             raise self._refusal from fault
         self._proven = True
         return paid
@@ -293,3 +291,10 @@ class AccountRun:
 
     def _stamp(self) -> Stamp:
         return Stamp(self.account.name, self.account.source.name, self.lease.run_id, self.client.clock())
+
+
+def _given_up(fault: RequestRefused | TryAgain) -> FailAccount:
+    """What it means that none of the first requests brought an answer."""
+    if isinstance(fault, TryAgain):
+        return ExchangeDown(f"{fault}; the exchange is taken to be down, all is left for the next run")
+    return AccessRefused(f"{fault}; none of the first requests was accepted, check the account's keys")

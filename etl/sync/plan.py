@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
 from etl.errors import ConfigurationError
 from etl.extract.paging import page_size
@@ -101,7 +101,11 @@ class PlannedStream:
     at_least: bool
     seconds: float
     limit: str
-    lane: tuple[str, str] = field(repr=False)
+    lane: tuple[str, str]
+
+    def as_json(self) -> dict[str, Any]:
+        """The line as `plan --json` has it (DESIGN section 4)."""
+        return {name: value for name, value in asdict(self).items() if name != "lane"}
 
 
 Density = Mapping[tuple[str, str], float]

@@ -108,7 +108,7 @@ async def test_a_sync_a_plan_and_a_status_keep_their_contracts(warehouse_dsn: st
         assert set(plan) == {"streams", "requests", "seconds"}
         line = next(line for line in plan["streams"] if line["stream"] == "commissions")
         keys = {"account", "source", "stream", "requests", "at_least", "seconds", "limit"}
-        assert keys <= set(line)
+        assert set(line) == keys
         backfill = json.loads(
             (await run(config, "plan", "backfill", "--from", "2026-01-01", "--to", "2026-01-10", "--json")).out
         )

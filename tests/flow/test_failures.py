@@ -52,12 +52,21 @@ async def test_an_address_off_the_allow_list_says_what_to_do(warehouse_dsn: str)
         assert "allow-list" in str(outcome.error)
 
 
-async def test_an_account_whose_every_request_is_refused_is_given_up_after_five(warehouse_dsn: str) -> None:
+async def test_an_account_whose_every_request_is_refused_is_given_up_after_three(warehouse_dsn: str) -> None:
     async with exchange(small_world()) as sandbox:
         sandbox.faults.append(failing(lambda: envelope(10001, "Parameter can not be null")))
         [outcome] = await Night(sandbox, warehouse_dsn).sync()
         assert outcome.totals.outcome == "failed"
-        assert len(sandbox.requests) == 5
+        assert len(sandbox.requests) == 3
+
+
+async def test_an_exchange_that_answers_nothing_is_given_up_soon(warehouse_dsn: str) -> None:
+    async with exchange(small_world()) as sandbox:
+        sandbox.faults.append(failing(lambda: web.Response(status=503)))
+        [outcome] = await Night(sandbox, warehouse_dsn).sync()
+        assert exit_code([outcome]) == 1
+        assert "taken to be down" in str(outcome.error)
+        assert len(sandbox.requests) == 15, "three windows, five tries each"
 
 
 async def test_a_refused_partition_stops_no_other_and_heals_by_itself(warehouse_dsn: str) -> None:
