@@ -194,11 +194,11 @@ def _plan(
 
 def print_plan(lines: list[PlannedStream]) -> None:
     """The plan as a table, and how long it takes at the least."""
-    rows = [
+    rows: list[tuple[Any, ...]] = [
         (
             line.account,
             line.stream,
-            f"{'≥ ' if line.at_least else ''}{line.requests}",
+            f"≥ {line.requests}" if line.at_least else line.requests,
             duration(line.seconds),
             line.limit.partition(" on ")[0],
         )

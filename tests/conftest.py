@@ -48,7 +48,7 @@ def make_database(server_dsn: str) -> Iterator[MakeDatabase]:
         @contextmanager
         def make(template: str) -> Iterator[str]:
             name = f"test_{next(numbers)}"
-            execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY wal_log")
+            execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
             try:
                 yield urlunsplit(urlsplit(server_dsn)._replace(path=f"/{name}"))
             finally:

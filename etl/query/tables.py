@@ -29,7 +29,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str 
     rows = list(rows)
     made = Table(title=title, box=None, title_justify="left", header_style="bold", pad_edge=False, padding=(0, 1, 0, 0))
     for index, heading in enumerate(headings):
-        numeric = any(isinstance(row[index], int | Decimal) for row in rows)
+        numeric = any(isinstance(row[index], int | Decimal) or str(row[index]).startswith("≥ ") for row in rows)
         longest = max((len(_shown(row[index])) for row in rows), default=0)
         made.add_column(
             heading,

@@ -84,6 +84,7 @@ class Bars:
             TextColumn("{task.fields[eta]}"),
             console=console,
         )
+        self._lines: list[str] = []
         self._tasks: dict[tuple[str, str], TaskID] = {}
         self._rates: dict[tuple[str, str], Rate] = {}
 
@@ -129,14 +130,15 @@ class Bars:
         """Nothing: the failure of the lane has said it."""
 
     def finished(self, account: str, totals: Totals) -> None:
-        """Prints the account's line."""
+        """Keeps the account's line for the end, below the bars."""
         rows = totals.rows
-        self._console.print(
+        self._lines.append(
             f"{account}: {totals.outcome}, {totals.requests} requests, {totals.windows} windows, rows +{rows.new} "
-            f"~{rows.changed} -{rows.removed}, {totals.rejects} set aside, {totals.failures} failed",
-            markup=False,
+            f"~{rows.changed} -{rows.removed}, {totals.rejects} set aside, {totals.failures} failed"
         )
 
     def close(self) -> None:
-        """Leaves the terminal as it was."""
+        """Leaves the terminal as it was, and prints the accounts' lines."""
         self._bars.stop()
+        for line in self._lines:
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
