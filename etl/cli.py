@@ -111,7 +111,7 @@ def sync(
     config: ConfigOption = None,
 ) -> None:
     """Read everything that is due, from each account's start_date to today."""
-    asked = Asked(full=full, accept_removals=accept_removals)
+    asked = Asked(full=full, accept_removals=accept_removals, is_narrowed=bool(stream))
     raise typer.Exit(commands.run_to_end(commands.sync(_config(context, config), account or [], stream or [], asked)))
 
 

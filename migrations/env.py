@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 
+import asyncpg
 from alembic import context
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -52,8 +53,10 @@ def _run(connection: Connection) -> None:
 
 
 async def _run_on_own_connection() -> None:
-    dsn = os.environ["ETL_WAREHOUSE_DSN"].replace("postgresql://", "postgresql+asyncpg://", 1)
-    engine = create_async_engine(dsn, poolclass=NullPool)
+    dsn = os.environ["ETL_WAREHOUSE_DSN"]
+    engine = create_async_engine(
+        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(dsn), poolclass=NullPool
+    )
     async with engine.begin() as connection:
         await connection.run_sync(_run)
     await engine.dispose()

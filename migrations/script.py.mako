@@ -3,6 +3,7 @@
 Before this lands:
 - it was run up, down and up again on a copy with rows in it (tests/database does so on an empty one);
 - it takes no lock that a running sync would wait for longer than lock_timeout;
+- a `bi` view that reads a column which it drops or retypes is dropped first (`etl migrate` makes it anew);
 - a column that becomes NOT NULL was filled before, in an own revision;
 - `etl migrate` of the version before this one still finds what it needs while both run.
 It is never edited once landed.

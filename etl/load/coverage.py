@@ -77,6 +77,22 @@ async def expect_partitions(
     )
 
 
+async def retire_partitions(
+    connection: Connection, account: str, expected: Iterable[tuple[str, str]], *, streams: Iterable[str] | None
+) -> None:
+    """Takes the horizon from partitions that a sync no longer asks for, such as those of a person who left: what
+    they have stays, and nothing is missing of them any more. `streams` bounds this to some; None: all streams."""
+    keep = [f"{stream}\x1f{partition}" for stream, partition in expected]
+    await connection.execute(
+        """
+        UPDATE ops.coverage SET horizon_from = NULL
+        WHERE account = $1 AND horizon_from IS NOT NULL AND ($2::text[] IS NULL OR stream = ANY($2))
+            AND stream || chr(31) || partition <> ALL($3)
+        """,
+        *(account, None if streams is None else list(streams), keep),
+    )
+
+
 async def cover(connection: Connection, place: Place, *, loaded: Days, final: Days, read_at: datetime) -> None:
     """Adds days to the coverage of a partition, in the transaction that loads their rows."""
     await connection.execute(

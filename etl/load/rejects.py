@@ -60,7 +60,7 @@ async def note(connection: Connection, stamp: Stamp, place: Place, *, kind: str,
         VALUES ($1, $2, $3, $4, $5, $6, $7::datemultirange, $8, $8)
         ON CONFLICT (account, stream, partition, kind) DO UPDATE
         SET run_id = excluded.run_id, message = excluded.message, last_seen_at = excluded.last_seen_at,
-            days = CASE WHEN i.resolved_at IS NULL THEN i.days + excluded.days ELSE excluded.days END,
+            days = i.days + excluded.days,
             first_seen_at = CASE WHEN i.resolved_at IS NULL THEN i.first_seen_at ELSE excluded.first_seen_at END,
             resolved_at = NULL
         """,

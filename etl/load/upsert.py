@@ -181,7 +181,7 @@ def _merge_statement(table: Table, columns: tuple[str, ...]) -> str:
     if settles:
         updates.append("is_final = t.is_final OR p.is_final")
     names, old = ", ".join(inserted), ", ".join(f"t.{name} AS old_{name}" for name in (*facts, "removed_at"))
-    overwrite = ", ".join(f"{name} = excluded.{name}" for name in written)
+    overwrite = ", ".join([*(f"{name} = excluded.{name}" for name in written), "removed_at = NULL"])
     return f"""
         WITH pair AS (
             SELECT s.*, {old}{", t.is_final AS was_final" if settles else ""}

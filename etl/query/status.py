@@ -104,11 +104,12 @@ def _stream_status(
     lacking, due = Days(), Days()
     if isinstance(stream.reads, Daily):
         whole = Days.between(account.start_date, today + ONE_DAY)
-        for partition in partitions:
-            wanted = Days.between(partition["horizon_from"] or account.start_date, today + ONE_DAY)
+        expected = [partition for partition in partitions if partition["horizon_from"] is not None]
+        for partition in expected:
+            wanted = Days.between(partition["horizon_from"], today + ONE_DAY)
             lacking |= wanted - days_of(partition["loaded"])
             due |= wanted - days_of(partition["final"])
-        if not partitions and not stream.needs_roster:
+        if not expected and not stream.needs_roster:
             lacking = due = whole
         loaded_through, final_through = _last(whole - lacking), _last(whole - due)
     else:

@@ -27,7 +27,7 @@ from etl.errors import (
 from etl.extract.client import Client, Paid, Try
 from etl.extract.request import revisit_drafts, window_drafts
 from etl.extract.walk import Page, Reading, read_window
-from etl.load.coverage import Coverage, CoverageOf, expect_partitions, read_coverage
+from etl.load.coverage import Coverage, CoverageOf, expect_partitions, read_coverage, retire_partitions
 from etl.load.lease import Lease, Totals
 from etl.load.raw import store_requests
 from etl.load.rejects import UPDATES_FAILED, WINDOW_FAILED, note
@@ -85,6 +85,10 @@ class AccountRun:
             await self._look_at_facts()
             for worker in workers:
                 worker.cancel()
+        if self.asked.command == "sync":
+            streams = [stream.name for stream in self.account.streams] if self.asked.is_narrowed else None
+            async with self.pool.acquire() as connection:
+                await retire_partitions(connection, self.account.name, self._scheduled, streams=streams)
 
     async def _look_at_facts(self) -> None:
         """Asks for people whom facts mention, then for the facts of whoever that made known."""

@@ -21,7 +21,8 @@ from etl.windows import ONE_DAY, Days, Window
 @dataclass(frozen=True, kw_only=True)
 class Asked:
     """What a command asks for. A backfill has `first` and `last` (both included); a sync has neither. `force` reads
-    final days again; `full` asks also for people who never traded."""
+    final days again; `full` asks also for people who never traded. `is_narrowed` says that only some streams are
+    read."""
 
     command: Literal["sync", "backfill"] = "sync"
     first: date | None = None
@@ -29,6 +30,7 @@ class Asked:
     force: bool = False
     full: bool = False
     accept_removals: bool = False
+    is_narrowed: bool = False
 
     def wants(self, stream: Stream) -> bool:
         """Whether the command reads this stream; a backfill leaves snapshots out, they have no past."""

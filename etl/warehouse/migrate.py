@@ -8,10 +8,15 @@ from importlib.resources import files
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from etl.warehouse.engine import migrations_folder, warehouse_errors
+from etl.errors import WarehouseUnreachable
+from etl.warehouse.engine import connect, migrations_folder, warehouse_errors
+
+_NOT_OURS = ("08", "57", "53", "55P03", "42501")
+"""SQLSTATEs that are the server's or another session's doing: connection, intervention, resources, locks, rights."""
 
 
 def alembic_config() -> Config:
@@ -22,12 +27,21 @@ def alembic_config() -> Config:
 
 
 async def migrate(dsn: str, *, to: str = "head") -> None:
-    """Upgrades (or, with an older revision or `base`, downgrades) the warehouse."""
-    engine = create_async_engine(dsn.replace("postgresql://", "postgresql+asyncpg://", 1), poolclass=NullPool)
+    """Upgrades (or, with an older revision or `base`, downgrades) the warehouse.
+
+    Raises WarehouseUnreachable where the server is away, another session is in the way, or rights are missing."""
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=lambda: connect(dsn), poolclass=NullPool)
     try:
         with warehouse_errors():
             async with engine.begin() as connection:
                 await connection.run_sync(_migrate, to)
+    except DBAPIError as fault:
+        state = getattr(fault.orig, "sqlstate", None) or ""
+        if not fault.connection_invalidated and not state.startswith(_NOT_OURS):
+            raise
+        raise WarehouseUnreachable(
+            f"the migration could not run and changed nothing ({fault.orig}); see to it and try again"
+        ) from None
     finally:
         await engine.dispose()
 
@@ -35,6 +49,7 @@ async def migrate(dsn: str, *, to: str = "head") -> None:
 def _migrate(connection: Connection, to: str) -> None:
     config = alembic_config()
     config.attributes["connection"] = connection
+    connection.execute(text("SET LOCAL lock_timeout = '10s'"))  # env.py has the other guards
     if to == "head":
         command.upgrade(config, "head")
         for statement in view_statements():

@@ -190,3 +190,22 @@ async def test_a_list_that_lost_most_of_its_people_is_not_believed_until_told(wa
         assert exit_code(await night.sync(Asked(accept_removals=True))) == 0
         assert await night.rows(present) == [(10,)]
         assert await night.rows("SELECT count(*) FROM ops.issue WHERE resolved_at IS NULL") == [(0,)]
+
+
+async def test_someone_who_left_leaves_no_gap_and_holds_no_day_back(warehouse_dsn: str) -> None:
+    async with exchange(small_world()) as sandbox:
+        night = Night(sandbox, warehouse_dsn)
+        await night.sync()
+        gone = next(one.open_id for one in sandbox.world.listed_members() if one.has_traded and one.level == 0)
+        sandbox.world.remove_member(gone)
+        for _ in range(2):
+            sandbox.world.now += DAY
+            await night.sync()
+        assert (
+            await night.rows("SELECT * FROM bi.coverage_gaps WHERE partition LIKE $1 AND gap_from < now()", gone + "%")
+            == []
+        )
+        horizons = await night.rows("SELECT horizon_from FROM ops.coverage WHERE partition LIKE $1", gone + "%")
+        assert horizons == [(None,), (None,)]
+        finals = await night.rows("SELECT is_final FROM bi.daily_performance WHERE day = '2026-03-09'")
+        assert finals == [(True,)]

@@ -11,9 +11,10 @@ WITH place AS (
     FROM ops.coverage
     GROUP BY account, stream
 ), latest AS (
-    SELECT DISTINCT ON (account) account, outcome FROM ops.run ORDER BY account, run_id DESC
+    SELECT DISTINCT ON (account) account, outcome FROM ops.run WHERE command <> 'check' ORDER BY account, run_id DESC
 ), success AS (
-    SELECT account, max(finished_at) AS finished_at FROM ops.run WHERE outcome = 'done' GROUP BY account
+    SELECT account, max(finished_at) AS finished_at FROM ops.run WHERE outcome = 'done' AND command <> 'check'
+    GROUP BY account
 )
 SELECT p.account, a.source, p.stream, p.partitions,
     CASE WHEN p.horizon_from IS NULL THEN upper(p.loaded_anywhere)
@@ -53,10 +54,10 @@ COMMENT ON COLUMN bi.data_freshness.last_loaded_at IS
 'When the newest reading of the stream that was loaded began';
 
 COMMENT ON COLUMN bi.data_freshness.last_run_outcome IS
-'How the newest run of the account ended: done, incomplete, failed, interrupted or lost; running if it goes on';
+'How the newest sync or backfill of the account ended: done, incomplete, failed, interrupted or lost; running if it goes on';
 
 COMMENT ON COLUMN bi.data_freshness.last_success IS
-'When the last run of the account that did everything (outcome done) ended';
+'When the last sync or backfill of the account that did everything (outcome done) ended';
 
 CREATE OR REPLACE VIEW bi.coverage_gaps AS
 SELECT c.account, c.stream, c.partition,
