@@ -16,7 +16,8 @@ from etl.load.upsert import Connection, Stamp
 @dataclass(frozen=True, kw_only=True)
 class RawPage:
     """An answer as it arrived. `request` is the unsigned draft: it holds no secret. `reading` counts the readings of
-    a window from 1; 0 is a reading by time of change, which writes no rows."""
+    a window from 1, the last of which was loaded; 0 marks pages whose rows were not: those of a reading by time of
+    change, and those of a window that failed."""
 
     request: dict[str, Any]
     reading: int

@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from etl.errors import SuspiciousRemoval
 from etl.load.coverage import Place, cover, make_due
 from etl.load.raw import RawPage, TriedRequest, store_pages, store_requests
 from etl.load.rejects import NOTE, UPDATES_FAILED, WINDOW_FAILED, RejectedRow, note, replace_rejects, resolve
@@ -55,24 +54,17 @@ class WindowLoad:
 
 
 async def commit_window(connection: Connection, load: WindowLoad, *, accept_removals: bool) -> Counts:
-    """Loads a complete reading. Raises SuspiciousRemoval after keeping only the answers and the requests."""
+    """Loads a complete reading. Raises SuspiciousRemoval, having written nothing."""
     place, stamp = load.place, load.stamp
     counts = Counts()
-    refused: SuspiciousRemoval | None = None
     async with connection.transaction():
+        missing = [await _prepare(connection, rows, load, accept=accept_removals) for rows in load.tables]
+        for rows, gone in zip(load.tables, missing, strict=True):
+            counts += await _write(connection, rows, stamp, gone=gone)
         await store_pages(connection, stamp, place, load.pages)
         await store_requests(connection, stamp, place, load.requests)
-        try:
-            missing = [await _prepare(connection, rows, load, accept=accept_removals) for rows in load.tables]
-        except SuspiciousRemoval as fault:
-            refused = fault
-        else:
-            for rows, gone in zip(load.tables, missing, strict=True):
-                counts += await _write(connection, rows, stamp, gone=gone)
-            await replace_rejects(connection, stamp, place, load.rejects)
-            await _close(connection, load)
-    if refused is not None:
-        raise refused
+        await replace_rejects(connection, stamp, place, load.rejects)
+        await _close(connection, load)
     return counts
 
 
@@ -103,6 +95,23 @@ async def _close(connection: Connection, load: WindowLoad) -> None:
         await resolve(connection, stamp, place, kind=NOTE)
     else:
         await note(connection, stamp, place, kind=NOTE, message=load.note)
+
+
+async def commit_failure(
+    connection: Connection,
+    stamp: Stamp,
+    place: Place,
+    *,
+    pages: Sequence[RawPage],
+    requests: Sequence[TriedRequest],
+    kind: str,
+    message: str,
+) -> None:
+    """Keeps what a window cost that was not loaded, answers included, and why it was not."""
+    async with connection.transaction():
+        await store_pages(connection, stamp, place, pages)
+        await store_requests(connection, stamp, place, requests)
+        await note(connection, stamp, place, kind=kind, message=message)
 
 
 async def commit_revisit(

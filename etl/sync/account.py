@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 
 import asyncpg
 
@@ -16,29 +16,28 @@ from etl import schema
 from etl.errors import (
     AccessRefused,
     AnswerUnreadable,
+    EtlError,
     ExchangeDown,
     FailAccount,
     FailWindow,
     RequestRefused,
     SetRowAside,
-    SuspiciousRemoval,
     TryAgain,
 )
 from etl.extract.client import Client, Paid, Try
 from etl.extract.request import revisit_drafts, window_drafts
-from etl.extract.walk import Page, Reading, read_window
+from etl.extract.walk import Page, read_window
 from etl.load.coverage import Coverage, CoverageOf, expect_partitions, read_coverage, retire_partitions
 from etl.load.lease import Lease, Totals
-from etl.load.raw import store_requests
-from etl.load.rejects import UPDATES_FAILED, WINDOW_FAILED, note
+from etl.load.rejects import UPDATES_FAILED, WINDOW_FAILED
 from etl.load.roster import introduce, read_members
 from etl.load.upsert import Stamp
-from etl.load.window import commit_revisit, commit_window
+from etl.load.window import WindowLoad, commit_failure, commit_revisit, commit_window
 from etl.normalize.rows import Context, read_row
 from etl.query.density import read_density
 from etl.stream import Account, Daily, Draft, Member, Partition, Roster, Stream
 from etl.sync.lanes import Lane
-from etl.sync.loading import place_of, tried_requests, window_load
+from etl.sync.loading import Effort, place_of, raw_pages, tried_requests, window_load
 from etl.sync.plan import Asked, Density, Job, expected_requests, horizon, horizon_start, jobs, lane_key, revisit_job
 from etl.sync.progress import Progress
 from etl.warehouse.engine import warehouse_errors
@@ -146,7 +145,6 @@ class AccountRun:
 
     async def _meet(self, stream: Stream, job: Job, page: Page) -> None:
         """Makes the people of a page known, and fans out to them before the rest of the list has arrived."""
-        self.progress.answered(self.account.name, stream.name)
         context = Context(job.partition, job.window, self.account.zone, page.paid.sent_at)
         met: dict[str, Member] = {}
         for into in stream.into:
@@ -180,56 +178,50 @@ class AccountRun:
             self.totals.failures += 1
             self.progress.left(self.account.name, str(job))
             return
-        tries: list[tuple[Try, int | None]] = []
+        effort = Effort()
         try:
-            await self._read_and_load(job, lane, tries)
+            await self._read_and_load(job, lane, effort)
             lane.failures_in_a_row = 0
-        except FailAccount:
-            await self._record(job, tries, None)
+        except FailAccount as fault:
+            await self._record(job, effort, fault)
             raise
         except (FailWindow, TryAgain) as fault:
             lane.failures_in_a_row = lane.failures_in_a_row + 1 if isinstance(fault, TryAgain) else 0
             self.totals.failures += 1
             self.progress.failed(self.account.name, job.stream.name, f"{job}: {fault}")
-            # The loader has kept the requests of a reading that it would not apply.
-            await self._record(job, [] if isinstance(fault, SuspiciousRemoval) else tries, fault)
+            await self._record(job, effort, fault)
             if job.revisit:
                 self._queue_windows(job.stream, job.partition, self._coverage[job.stream.name, job.partition.key])
             if lane.down:
                 message = f"{job.stream.path} is taken to be down; its other windows are left for the next run"
                 self.progress.failed(self.account.name, job.stream.name, message)
 
-    async def _read_and_load(self, job: Job, lane: Lane, tries: list[tuple[Try, int | None]]) -> None:
+    async def _read_and_load(self, job: Job, lane: Lane, effort: Effort) -> None:
         def told(tried: Try) -> None:
             self.totals.requests += 1
-            tries.append((tried, None))
+            effort.tries.append((tried, None))
 
         async def fetch(draft: Draft) -> Paid:
             return await self._fetch(draft, lane, told)
 
         async def on_page(page: Page) -> None:
-            tries[-1] = (tries[-1][0], None if job.revisit else len(page.rows))
+            effort.add_page(page, rows=None if job.revisit else len(page.rows))
+            self.progress.answered(self.account.name, job.stream.name)
             await self._meet(job.stream, job, page)
 
         reading = await read_window(job.stream, self._drafter(job), fetch, on_page=on_page)
+        window = self._horizon(job.partition) if job.revisit else job.window
+        load = window_load(self.account, job, reading, window=window, effort=effort, run_id=self.lease.run_id)
         with warehouse_errors():
             async with self.pool.acquire() as connection:
-                await self._load(connection, job, reading, tries)
+                await self._load(connection, job, load)
 
-    async def _load(
-        self,
-        connection: asyncpg.pool.PoolConnectionProxy,
-        job: Job,
-        reading: Reading,
-        tries: list[tuple[Try, int | None]],
-    ) -> None:
-        window = self._horizon(job.partition) if job.revisit else job.window
-        load = window_load(self.account, job, reading, window=window, tries=tries, run_id=self.lease.run_id)
+    async def _load(self, connection: asyncpg.pool.PoolConnectionProxy, job: Job, load: WindowLoad) -> None:
         if job.revisit:
             if load.rejects:
                 [first, *_] = load.rejects
                 raise AnswerUnreadable(f"a changed row cannot be read: {first.column} {first.reason}")
-            due = await commit_revisit(connection, load, tells=self._named(job), day_of=self._day_of)
+            due = await commit_revisit(connection, load, tells=self._named(job), day_of=self.account.today)
             covered = self._coverage[job.stream.name, job.partition.key]
             self._queue_windows(job.stream, job.partition, Coverage(covered.loaded, covered.final - due))
             return
@@ -275,23 +267,24 @@ class AccountRun:
     def _horizon(self, partition: Partition) -> Window:
         return horizon(self.account, partition, self.asked, self.today).windows[0]
 
-    async def _record(self, job: Job, tries: list[tuple[Try, int | None]], fault: FailWindow | TryAgain | None) -> None:
-        """Keeps the tries of a window that was not loaded, and why it was not."""
-        place, stamp = place_of(self.account, job), self._stamp()
+    async def _record(self, job: Job, effort: Effort, fault: EtlError) -> None:
+        """Keeps what a window cost that was not loaded, and why it was not."""
         with warehouse_errors():
-            async with self.pool.acquire() as connection, connection.transaction():
-                await store_requests(connection, stamp, place, tried_requests(tries))
-                if fault is not None:
-                    kind = UPDATES_FAILED if job.revisit else WINDOW_FAILED
-                    await note(connection, stamp, place, kind=kind, message=f"{job}: {fault}")
+            async with self.pool.acquire() as connection:
+                await commit_failure(
+                    connection,
+                    self._stamp(),
+                    place_of(self.account, job),
+                    pages=raw_pages(effort, loaded=False),
+                    requests=tried_requests(effort),
+                    kind=UPDATES_FAILED if job.revisit else WINDOW_FAILED,
+                    message=f"{job}: {fault}",
+                )
 
     def _named(self, job: Job) -> str:
         if job.stream.revisit is None:
             raise TypeError(f"{job.stream.name} has no reading by time of change")
         return job.stream.revisit.names
-
-    def _day_of(self, moment: datetime) -> date:
-        return self.account.today(moment)
 
     def _stamp(self) -> Stamp:
         return Stamp(self.account.name, self.account.source.name, self.lease.run_id, self.client.clock())

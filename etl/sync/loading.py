@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from etl.extract.client import Paid, Try
+from etl.extract.client import Try
 from etl.extract.walk import Page, Reading
 from etl.load.coverage import Place
 from etl.load.raw import RawPage, TriedRequest
@@ -18,13 +18,26 @@ from etl.sync.plan import Job
 from etl.windows import Days, Window, final_days
 
 
+@dataclass(slots=True)
+class Effort:
+    """What the reading of a window has cost so far: every try with the rows it brought, and the pages received."""
+
+    tries: list[tuple[Try, int | None]] = field(default_factory=list)
+    pages: list[Page] = field(default_factory=list)
+
+    def add_page(self, page: Page, *, rows: int | None) -> None:
+        """Notes the page that the last try brought; `rows` is what the plan may judge by."""
+        self.pages.append(page)
+        self.tries[-1] = (self.tries[-1][0], rows)
+
+
 def window_load(
     account: Account,
     job: Job,
     reading: Reading,
     *,
     window: Window,
-    tries: Sequence[tuple[Try, int | None]],
+    effort: Effort,
     run_id: int,
 ) -> WindowLoad:
     """Everything that one transaction commits for a reading. `window` holds the days of the rows that count: the
@@ -41,8 +54,8 @@ def window_load(
         stamp=Stamp(account.name, account.source.name, run_id, reading.began_at),
         tables=[_table_rows(account, batch, context, whole=not job.revisit) for batch in batches],
         final=Days() if rejects else settled,
-        pages=[_raw_page(page, reading.began_at, revisit=job.revisit) for page in reading.pages],
-        requests=tried_requests(tries),
+        pages=raw_pages(effort, loaded=not job.revisit),
+        requests=tried_requests(effort),
         rejects=[RejectedRow(table=row.table, column=row.column, reason=row.reason, raw=row.raw) for row in rejects],
         note=next((text for text in notes if text), None),
     )
@@ -73,20 +86,24 @@ def _bounds(batch: Batch, context: Context) -> tuple[object, object] | tuple[()]
     return context.window.start, context.window.end
 
 
-def _raw_page(page: Page, began_at: datetime, *, revisit: bool) -> RawPage:
-    paid: Paid = page.paid
-    return RawPage(
-        request={"method": paid.draft.method, "path": paid.draft.path, "params": dict(paid.draft.params)},
-        reading=0 if revisit else page.reading,
-        number=page.number,
-        http_status=paid.answer.http_status,
-        began_at=began_at,
-        received_at=paid.received_at,
-        body=paid.answer.body,
-    )
+def raw_pages(effort: Effort, *, loaded: bool) -> list[RawPage]:
+    """Pages as `raw.page` keeps them."""
+    return [
+        RawPage(
+            request={"method": paid.draft.method, "path": paid.draft.path, "params": dict(paid.draft.params)},
+            reading=page.reading if loaded else 0,
+            number=page.number,
+            http_status=paid.answer.http_status,
+            began_at=effort.pages[0].paid.sent_at,
+            received_at=paid.received_at,
+            body=paid.answer.body,
+        )
+        for page in effort.pages
+        for paid in [page.paid]
+    ]
 
 
-def tried_requests(tries: Sequence[tuple[Try, int | None]]) -> list[TriedRequest]:
+def tried_requests(effort: Effort) -> list[TriedRequest]:
     """Tries as `ops.request` keeps them, each with the rows it brought."""
     return [
         TriedRequest(
@@ -97,5 +114,5 @@ def tried_requests(tries: Sequence[tuple[Try, int | None]]) -> list[TriedRequest
             outcome=tried.outcome,
             rows=rows,
         )
-        for tried, rows in tries
+        for tried, rows in effort.tries
     ]

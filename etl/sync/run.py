@@ -48,7 +48,7 @@ def exit_code(outcomes: Sequence[Outcome]) -> int:
 
 @dataclass(slots=True)
 class Runner:
-    """Runs accounts against one warehouse. `paces` outlive an account: limits counted by address are shared."""
+    """Runs accounts against one warehouse."""
 
     dsn: str
     pool: asyncpg.Pool
@@ -57,7 +57,9 @@ class Runner:
     raw_retention_days: int
 
     async def run(self, accounts: Sequence[Account], asked: Asked) -> list[Outcome]:
-        """One outcome per account. Raises StopRun when the warehouse goes away; interruption rolls back."""
+        """One outcome per account. Raises StopRun when the warehouse goes away; interruption rolls back.
+
+        Paces belong to the command, not to an account: a limit that is counted by address is shared."""
         paces: dict[tuple[str, str], Pace] = {}
         with _first_error():
             async with asyncio.TaskGroup() as group:

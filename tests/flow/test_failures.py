@@ -168,3 +168,14 @@ async def test_a_row_that_cannot_be_read_is_set_aside_and_its_window_stays_due(w
         sandbox.faults.clear()
         assert exit_code(await night.sync()) == 0
         assert await night.rows("SELECT count(*) FROM ops.reject") == [(0,)]
+
+
+async def test_answers_of_a_window_that_failed_are_kept_and_marked_as_not_loaded(warehouse_dsn: str) -> None:
+    async with exchange(small_world()) as sandbox:
+        night = Night(sandbox, warehouse_dsn, streams=("team_members",))
+        await night.sync()
+        for one in sandbox.world.listed_members()[:20]:
+            sandbox.world.remove_member(one.open_id)
+        assert exit_code(await night.sync()) == 1
+        assert await night.rows("SELECT run_id, reading FROM raw.page ORDER BY page_id") == [(1, 1), (2, 0)]
+        assert await night.rows("SELECT count(*) FROM ops.request") == [(2,)]
