@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from datetime import datetime, timedelta
@@ -18,6 +17,7 @@ from typer.exceptions import TyperException
 from etl import commands, output
 from etl import demo as demonstration
 from etl.clock import process_clock
+from etl.config import FIRST_DAY
 from etl.errors import ConfigurationError
 from etl.query.tables import duration, status_tables, table
 from etl.sync.plan import Asked, PlannedStream, total_seconds
@@ -134,6 +134,8 @@ def backfill(
 def _backfill(first: datetime, last: datetime, *, force: bool, accept_removals: bool = False) -> Asked:
     if last < first:
         raise ConfigurationError(f"--to {last.date()} lies before --from {first.date()}")
+    if first.date() < FIRST_DAY:
+        raise ConfigurationError(f"--from {first.date()} lies before {FIRST_DAY}")
     return Asked(command="backfill", first=first.date(), last=last.date(), force=force, accept_removals=accept_removals)
 
 
@@ -266,7 +268,7 @@ def migrate(
         sys.stdout.write(migration_sql())
         return
     settings = commands.warehouse_settings(_config(context, config))
-    asyncio.run(migrate_warehouse(dsn_of(settings)))
+    commands.run_to_end(migrate_warehouse(dsn_of(settings)))
     output.out.print("the warehouse is migrated")
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from etl.errors import ConfigurationError
 from etl.stream import Account, Rate, Source, Stream
@@ -31,6 +31,13 @@ def _zone(name: str) -> str:
     return name
 
 
+def _day(value: object) -> object:
+    if not isinstance(value, str | date):
+        raise ValueError("must be a day, such as 2026-01-31")  # noqa: TRY004  # pydantic wants ValueError
+    return value
+
+
+FIRST_DAY = date(2000, 1, 1)
 ZoneName = Annotated[str, AfterValidator(_zone)]
 _Model = TypeVar("_Model", bound=BaseModel)
 _STRICT = ConfigDict(extra="forbid", frozen=True)
@@ -69,7 +76,7 @@ class AccountSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    start_date: date
+    start_date: Annotated[date, BeforeValidator(_day), Field(ge=FIRST_DAY)]
     base_url: str | None = Field(None, pattern=r"^https?://[^\s/]+")
     day_zone: ZoneName | None = None
     rate_scope: Literal["account", "ip"] = "account"

@@ -8,8 +8,7 @@
     ├── FailAccount                 this account ends, the others go on
     │   ├── AccessRefused               credentials, IP allow-list or permission
     │   ├── ExchangeDown                none of the first requests was answered
-    │   ├── AccountHeld                 exit 4: another run talks for the account
-    │   └── LeaseLost                   the connection that held the lease broke
+    │   └── AccountHeld                 exit 4: another run talks for the account
     ├── FailWindow                  this window stays due, the others go on
     │   ├── RequestRefused              the provider calls a parameter wrong
     │   ├── AnswerUnreadable            the answer is not of the documented shape
@@ -66,10 +65,6 @@ class ExchangeDown(FailAccount):
 
 class AccountHeld(FailAccount):
     """Another run holds the account's lease."""
-
-
-class LeaseLost(FailAccount):
-    """The connection that held the account's lease broke; going on could break the rate limit."""
 
 
 class FailWindow(EtlError):

@@ -131,14 +131,15 @@ async def open_client(
 
 
 def without_secrets(message: str, account: Account, draft: Draft, request: Request) -> str:
-    """A provider's message without what only the signed request knew: it may quote the request."""
+    """A provider's message without what only the signed request knew, since it may quote the request, and without
+    what Postgres cannot hold."""
     configured = (value for _, value in account.settings if isinstance(value, SecretStr))
     query = parse_qsl(request.target.partition("?")[2], keep_blank_values=True)
     sent = [value for name, value in [*query, *request.headers.items()] if name not in draft.params]
     secret = {*(value.get_secret_value() for value in configured), *(value for value in sent if len(value) >= 16)}
-    for value in sorted(secret, key=len, reverse=True):
+    for value in sorted(filter(None, secret), key=len, reverse=True):
         message = message.replace(value, "***").replace(quote(value, safe=""), "***")
-    return message[:LONGEST_MESSAGE]
+    return message.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()[:LONGEST_MESSAGE]
 
 
 async def _read(response: aiohttp.ClientResponse) -> Answer:

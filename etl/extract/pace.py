@@ -28,7 +28,8 @@ class Pace:
     def __init__(self, rate: Rate, *, held_seconds: float = 0.0) -> None:
         self.rate = rate
         self._slow_until = 0.0
-        self._held_until = asyncio.get_running_loop().time() + held_seconds
+        self._held_until = 0.0
+        self.hold(held_seconds)
         self._slots: asyncio.Queue[AsyncLimiter] | None = None
 
     @asynccontextmanager
@@ -36,12 +37,12 @@ class Pace:
         """Waits for a slot and holds it while the request is under way."""
         if self._slots is None:
             self._slots = asyncio.Queue()
-            held_seconds = self._held_until - asyncio.get_running_loop().time()
             for _ in range(self.rate.requests):
-                self._slots.put_nowait(await _closed_for(held_seconds))
+                self._slots.put_nowait(AsyncLimiter(1, self.rate.period_seconds))
         limiter = await self._slots.get()
         try:
             await limiter.acquire()
+            await asyncio.sleep(self._held_until - asyncio.get_running_loop().time())
         except BaseException:
             self._slots.put_nowait(limiter)
             raise
@@ -53,6 +54,10 @@ class Pace:
     def _period_seconds(self) -> float:
         slow = asyncio.get_running_loop().time() < self._slow_until
         return self.rate.period_seconds * _MARGIN * (2 if slow else 1)
+
+    def hold(self, seconds: float) -> None:
+        """Lets no request leave for so long, counted from now."""
+        self._held_until = max(self._held_until, asyncio.get_running_loop().time() + seconds)
 
     def slow_down(self) -> None:
         """Halves the pace for five minutes."""

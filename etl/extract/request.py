@@ -77,7 +77,10 @@ def judged(answer: Answer, source: Source) -> Any:
         document = None
     except RecursionError:
         raise AnswerUnreadable(f"{source.title} answered with JSON that is nested too deeply") from None
-    return source.judge(document, http_status=answer.http_status)
+    try:
+        return source.judge(document, http_status=answer.http_status)
+    except (TypeError, KeyError, ValueError, AttributeError) as fault:
+        raise AnswerUnreadable(f"{source.title}'s answer is not of the documented shape: {fault}") from fault
 
 
 def decoded(body: bytes) -> Any:

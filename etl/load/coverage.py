@@ -42,10 +42,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """The loaded and the final days of one partition; final days are loaded too."""
+    """The loaded and the final days of one partition; final days are loaded too. Changes of rows are known up to the
+    day `updates_read_to`, where the stream has readings by time of change."""
 
     loaded: Days = Days()
     final: Days = Days()
+    updates_read_to: date | None = None
 
 
 CoverageOf = dict[tuple[str, str], Coverage]
@@ -55,10 +57,16 @@ CoverageOf = dict[tuple[str, str], Coverage]
 async def read_coverage(connection: Connection, account: str) -> CoverageOf:
     """All coverage of an account."""
     records = await connection.fetch(
-        "SELECT stream, partition, loaded, final FROM ops.coverage WHERE account = $1", account
+        """
+        SELECT stream, partition, loaded, final, (cursor->>'updates_read_to')::date AS updates_read_to
+        FROM ops.coverage WHERE account = $1
+        """,
+        account,
     )
     return {
-        (record["stream"], record["partition"]): Coverage(days_of(record["loaded"]), days_of(record["final"]))
+        (record["stream"], record["partition"]): Coverage(
+            days_of(record["loaded"]), days_of(record["final"]), record["updates_read_to"]
+        )
         for record in records
     }
 
@@ -93,28 +101,45 @@ async def retire_partitions(
     )
 
 
-async def cover(connection: Connection, place: Place, *, loaded: Days, final: Days, read_at: datetime) -> None:
-    """Adds days to the coverage of a partition, in the transaction that loads their rows."""
+async def cover(
+    connection: Connection,
+    place: Place,
+    *,
+    loaded: Days,
+    final: Days,
+    read_at: datetime,
+    updates_read_to: date | None = None,
+) -> None:
+    """Adds days to the coverage of a partition, in the transaction that loads their rows. `updates_read_to` counts for
+    a partition's first reading only: later ones tell nothing of the changes of other days."""
     await connection.execute(
         """
-        INSERT INTO ops.coverage AS c (account, stream, partition, loaded, final, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6)
+        INSERT INTO ops.coverage AS c (account, stream, partition, loaded, final, updated_at, cursor)
+        VALUES ($1, $2, $3, $4, $5, $6,
+            CASE WHEN $7::date IS NOT NULL THEN jsonb_build_object('updates_read_to', $7) END)
         ON CONFLICT (account, stream, partition) DO UPDATE
-        SET loaded = c.loaded + excluded.loaded, final = c.final + excluded.final, updated_at = excluded.updated_at
+        SET loaded = c.loaded + excluded.loaded, final = c.final + excluded.final, updated_at = excluded.updated_at,
+            cursor = coalesce(c.cursor, excluded.cursor)
         """,
         *place.key,
         ranges_of(loaded),
         ranges_of(final),
         read_at,
+        updates_read_to,
     )
 
 
-async def make_due(connection: Connection, place: Place, days: Days) -> None:
-    """Takes days out of the final ones: the source has changed something in them."""
+async def make_due(connection: Connection, place: Place, days: Days, *, updates_read_to: date | None = None) -> None:
+    """Takes days out of the final ones, and moves on the day up to which changes are known."""
     await connection.execute(
-        "UPDATE ops.coverage SET final = final - $4 WHERE account = $1 AND stream = $2 AND partition = $3",
+        """
+        UPDATE ops.coverage SET final = final - $4,
+            cursor = CASE WHEN $5::date IS NULL THEN cursor ELSE jsonb_build_object('updates_read_to', $5) END
+        WHERE account = $1 AND stream = $2 AND partition = $3
+        """,
         *place.key,
         ranges_of(days),
+        updates_read_to,
     )
 
 

@@ -39,7 +39,7 @@ class Totals:
     failures: int = 0
     rows: Counts = Counts()
     message: str | None = None
-    outcome: str = "interrupted"
+    outcome: str = "failed"
 
 
 @asynccontextmanager

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
-from etl.load.coverage import Place
+from etl.load.coverage import Place, range_of
 from etl.load.upsert import Connection, Stamp
+from etl.windows import ONE_DAY, Window
 
 
 @dataclass(frozen=True, kw_only=True)
 class RejectedRow:
-    """A raw row that was set aside, as it was sent."""
+    """A raw row that was set aside, as it was sent; `day` is the day it tells of, where that is known."""
 
     table: str
     column: str
     reason: str
     raw: str
+    day: date | None = None
 
 
 async def replace_rejects(connection: Connection, stamp: Stamp, place: Place, rejects: Sequence[RejectedRow]) -> None:
@@ -34,7 +37,8 @@ async def replace_rejects(connection: Connection, stamp: Stamp, place: Place, re
             """,
             [
                 (
-                    *(stamp.run_id, place.account, stamp.source, place.stream, place.partition, place.days),
+                    *(stamp.run_id, place.account, stamp.source, place.stream, place.partition),
+                    place.days if row.day is None else range_of(Window(row.day, row.day + ONE_DAY)),
                     *(row.table, row.column, row.reason, row.raw, stamp.loaded_at),
                 )
                 for row in rejects

@@ -41,7 +41,8 @@ class TableRows:
 
 @dataclass(frozen=True, kw_only=True)
 class WindowLoad:
-    """A reading, ready to be committed. `final` are the days it makes final; `note` goes to `ops.issue`."""
+    """A reading, ready to be committed. `final` are the days it makes final; `note` goes to `ops.issue`. Where the
+    stream has readings by time of change, `updates_read_to` is the day up to which this one tells of changes."""
 
     place: Place
     stamp: Stamp
@@ -51,6 +52,7 @@ class WindowLoad:
     requests: Sequence[TriedRequest]
     rejects: Sequence[RejectedRow] = ()
     note: str | None = None
+    updates_read_to: date | None = None
 
 
 async def commit_window(connection: Connection, load: WindowLoad, *, accept_removals: bool) -> Counts:
@@ -89,7 +91,16 @@ async def _write(connection: Connection, rows: TableRows, stamp: Stamp, *, gone:
 async def _close(connection: Connection, load: WindowLoad) -> None:
     place, stamp = load.place, load.stamp
     loaded = Days() if place.window is None else Days((place.window,))
-    await cover(connection, place, loaded=loaded, final=load.final, read_at=stamp.loaded_at)
+    await cover(
+        connection,
+        place,
+        loaded=loaded,
+        final=load.final,
+        read_at=stamp.loaded_at,
+        updates_read_to=load.updates_read_to,
+    )
+    if load.rejects:
+        await make_due(connection, place, loaded)
     await resolve(connection, stamp, place, kind=WINDOW_FAILED)
     if load.note is None:
         await resolve(connection, stamp, place, kind=NOTE)
@@ -130,6 +141,6 @@ async def commit_revisit(
             unlike = await unlike_loaded(connection, rows.table, facts, tells)
             named |= {day_of(value) for value in unlike}
         due = Days.of(Window(day, day + ONE_DAY) for day in named)
-        await make_due(connection, place, due)
+        await make_due(connection, place, due, updates_read_to=load.updates_read_to)
         await resolve(connection, stamp, place, kind=UPDATES_FAILED)
     return due

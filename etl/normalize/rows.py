@@ -23,12 +23,14 @@ _ENCODE = msgspec.json.Encoder(decimal_format="number").encode
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A raw row that could not be read exactly: which column and why, and the row as it was sent."""
+    """A raw row that could not be read exactly: which column and why, and the row as it was sent. `day` is the day it
+    tells of, where that can be read."""
 
     table: str
     column: str
     reason: str
     raw: str
+    day: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def _batch(into: Into, raw_rows: Sequence[RawRow], context: Context) -> Batch:
         try:
             row = read_row(into, raw, context)
         except SetRowAside as fault:
-            result.rejects.append(_reject(into, fault.column, fault.reason, raw))
+            result.rejects.append(_reject(into, fault.column, fault.reason, raw, day=_day_of(into, raw, context)))
             continue
         if _in_window(into, row, context):
             result.rows.append(row)
@@ -127,6 +129,18 @@ def _in_window(into: Into, row: Row, context: Context) -> bool:
     return isinstance(moment, date) and moment in context.window
 
 
+def _day_of(into: Into, raw: RawRow, context: Context) -> date | None:
+    """The day of the window that a raw row tells of, if that much can be read."""
+    if into.within is None:
+        return None
+    try:
+        moment = _value(into.within, into.columns[into.within], raw, context)
+    except SetRowAside:
+        return None
+    day: date = moment.astimezone(context.zone).date() if isinstance(moment, datetime) else moment
+    return day if day in context.window else None
+
+
 def _one_per_key(into: Into, rows: Sequence[Row], rejects: list[Reject]) -> Sequence[Row]:
     key = [column.name for column in into.table.primary_key if column.name != "account"]
     by_key: dict[tuple[Any, ...], Row] = {}
@@ -138,9 +152,9 @@ def _one_per_key(into: Into, rows: Sequence[Row], rejects: list[Reject]) -> Sequ
     return list(by_key.values())
 
 
-def _reject(into: Into, column: str, reason: str, raw: Any) -> Reject:
+def _reject(into: Into, column: str, reason: str, raw: Any, *, day: date | None = None) -> Reject:
     try:
         shown = _ENCODE(raw).decode()
     except UnicodeEncodeError:  # a lone surrogate: only its escape can be kept
         shown = json.dumps(raw, default=str)
-    return Reject(into.table.name, column, reason, shown)
+    return Reject(into.table.name, column, reason, shown, day)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date
 
 import asyncpg
@@ -94,8 +94,9 @@ class AccountRun:
         if not any(self.asked.wants(stream) and stream.waits_for_facts for stream in self.account.streams):
             return
         for waiting_for_facts in (True, False):
-            async with self.pool.acquire() as connection:
-                self._members = await read_members(connection, self.account.name)
+            with warehouse_errors():
+                async with self.pool.acquire() as connection:
+                    self._members = await read_members(connection, self.account.name)
             await self._schedule(waiting_for_facts=waiting_for_facts)
             await self._drained()
 
@@ -151,12 +152,14 @@ class AccountRun:
             if into.table is not schema.invitee:
                 continue
             for raw in page.rows:
+                if not isinstance(raw, dict) or (into.skip is not None and into.skip(raw)):
+                    continue
                 try:
                     row = read_row(into, raw, context)
-                except (SetRowAside, AttributeError):
+                except SetRowAside:
                     continue  # the loader sets it aside, with its reason
-                names = ("invitee_id", "origin", "level", "has_traded", "registered_at")
-                met[row["invitee_id"]] = Member(**{name: row[name] for name in names})
+                known = {each.name: row[each.name] for each in fields(Member) if each.name in row}
+                met[row["invitee_id"]] = Member(**known)
         if met and not stream.waits_for_facts:
             self._members |= met
             for each in self.account.streams:
@@ -205,7 +208,7 @@ class AccountRun:
             return await self._fetch(draft, lane, told)
 
         async def on_page(page: Page) -> None:
-            effort.add_page(page, rows=None if job.revisit else len(page.rows))
+            effort.add(page)
             self.progress.answered(self.account.name, job.stream.name)
             await self._meet(job.stream, job, page)
 
@@ -276,7 +279,7 @@ class AccountRun:
                     self._stamp(),
                     place_of(self.account, job),
                     pages=raw_pages(effort, loaded=False),
-                    requests=tried_requests(effort),
+                    requests=tried_requests(effort, loaded=False),
                     kind=UPDATES_FAILED if job.revisit else WINDOW_FAILED,
                     message=f"{job}: {fault}",
                 )

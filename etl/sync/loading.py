@@ -20,15 +20,18 @@ from etl.windows import Days, Window, final_days
 
 @dataclass(slots=True)
 class Effort:
-    """What the reading of a window has cost so far: every try with the rows it brought, and the pages received."""
+    """What the reading of a window has cost so far: every try, with the page it brought."""
 
-    tries: list[tuple[Try, int | None]] = field(default_factory=list)
-    pages: list[Page] = field(default_factory=list)
+    tries: list[tuple[Try, Page | None]] = field(default_factory=list)
 
-    def add_page(self, page: Page, *, rows: int | None) -> None:
-        """Notes the page that the last try brought; `rows` is what the plan may judge by."""
-        self.pages.append(page)
-        self.tries[-1] = (self.tries[-1][0], rows)
+    @property
+    def pages(self) -> list[Page]:
+        """The pages received so far."""
+        return [page for _, page in self.tries if page is not None]
+
+    def add(self, page: Page) -> None:
+        """Notes the page that the last try brought."""
+        self.tries[-1] = (self.tries[-1][0], page)
 
 
 def window_load(
@@ -55,8 +58,12 @@ def window_load(
         tables=[_table_rows(account, batch, context, whole=not job.revisit) for batch in batches],
         final=Days() if rejects else settled,
         pages=raw_pages(effort, loaded=not job.revisit),
-        requests=tried_requests(effort),
-        rejects=[RejectedRow(table=row.table, column=row.column, reason=row.reason, raw=row.raw) for row in rejects],
+        requests=tried_requests(effort, loaded=not job.revisit),
+        rejects=[
+            RejectedRow(table=row.table, column=row.column, reason=row.reason, raw=row.raw, day=row.day)
+            for row in rejects
+        ],
+        updates_read_to=account.today(reading.began_at) if job.stream.revisit is not None else None,
         note=next((text for text in notes if text), None),
     )
 
@@ -103,8 +110,10 @@ def raw_pages(effort: Effort, *, loaded: bool) -> list[RawPage]:
     ]
 
 
-def tried_requests(effort: Effort) -> list[TriedRequest]:
-    """Tries as `ops.request` keeps them, each with the rows it brought."""
+def tried_requests(effort: Effort, *, loaded: bool) -> list[TriedRequest]:
+    """Tries as `ops.request` keeps them, those of the reading that was loaded with their rows: the plan judges by
+    them how many pages to expect."""
+    counts = max((page.reading for page in effort.pages), default=0) if loaded else -1
     return [
         TriedRequest(
             attempt=tried.attempt,
@@ -112,7 +121,7 @@ def tried_requests(effort: Effort) -> list[TriedRequest]:
             answered_at=tried.answered_at,
             http_status=tried.http_status,
             outcome=tried.outcome,
-            rows=rows,
+            rows=len(page.rows) if page is not None and page.reading == counts else None,
         )
-        for tried, rows in effort.tries
+        for tried, page in effort.tries
     ]

@@ -80,12 +80,15 @@ def jobs(
 def revisit_job(
     account: Account, stream: Stream, partition: Partition, asked: Asked, *, covered: Coverage, today: date
 ) -> Job | None:
-    """The reading by time of change that goes before the windows of a sync; needless while nothing is final."""
+    """The reading by time of change that goes before the windows of a sync; needless while nothing is final. It
+    covers the stream's last days, or all since changes were last asked for."""
     if stream.revisit is None or asked.command != "sync" or not covered.final:
         return None
     if not horizon(account, partition, asked, today):
         return None
-    window = Window(today - stream.revisit.last_days * ONE_DAY, today + ONE_DAY)
+    start = today - stream.revisit.last_days * ONE_DAY
+    # After a longer pause, changes are asked for from where they are known.
+    window = Window(min(start, covered.updates_read_to or start), today + ONE_DAY)
     return Job(stream, partition, window, revisit=True)
 
 

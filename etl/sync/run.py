@@ -71,8 +71,7 @@ class Runner:
         try:
             await self._hold_and_run(account, asked, paces, totals)
         except FailAccount as fault:
-            if not isinstance(fault, AccountHeld):
-                totals.outcome = "failed"
+            totals.outcome = "held" if isinstance(fault, AccountHeld) else "failed"
             self.progress.failed(account.name, "", str(fault))
             self.progress.finished(account.name, totals)
             return Outcome(account.name, totals, fault)
@@ -125,7 +124,8 @@ class Runner:
         lanes: dict[tuple[str, str], Lane] = {}
         for stream in account.streams:
             key = lane_key(account, stream)
-            pace = paces.setdefault(key, Pace(account.rate(stream), held_seconds=lease.held_seconds))
+            pace = paces.setdefault(key, Pace(account.rate(stream)))
+            pace.hold(lease.held_seconds)
             lanes.setdefault(key, Lane(pace))
         now = self.client.clock()
         run = AccountRun(
@@ -150,6 +150,9 @@ class Runner:
             raise
         except StopRun as fault:
             totals.outcome, totals.message = "failed", str(fault)
+            raise
+        except asyncio.CancelledError:
+            totals.outcome = "interrupted"
             raise
         totals.outcome = "incomplete" if totals.failures or totals.rejects else "done"
         async with self.pool.acquire() as connection:

@@ -11,7 +11,7 @@ from pathlib import Path
 import asyncpg
 
 from etl.config import WarehouseSettings
-from etl.errors import WarehouseNotMigrated, WarehouseUnreachable
+from etl.errors import ConfigurationError, WarehouseNotMigrated, WarehouseUnreachable
 from etl.warehouse import embedded
 
 CONNECT_SECONDS = 15.0
@@ -25,34 +25,48 @@ def dsn_of(settings: WarehouseSettings) -> str:
     return embedded.start(settings.data_dir)
 
 
+NOT_OURS = ("08", "53", "57", "28", "3D", "25006", "42501", "55P03")
+"""SQLSTATEs that are the server's, its owner's or another session's doing: connection, resources, intervention, log-in,
+a missing database, a read-only server, missing rights, a lock."""
+
+
 @contextmanager
 def warehouse_errors() -> Iterator[None]:
     """Turns the loss of the warehouse into WarehouseUnreachable; other database errors are programming errors."""
     try:
         yield
-    except (
-        asyncpg.PostgresConnectionError,
-        asyncpg.CannotConnectNowError,
-        asyncpg.TooManyConnectionsError,
-        asyncpg.AdminShutdownError,
-        asyncpg.CrashShutdownError,
-        asyncpg.DiskFullError,
-        asyncpg.InvalidAuthorizationSpecificationError,
-        asyncpg.InvalidCatalogNameError,
-        asyncpg.InterfaceError,
-        OSError,
-        TimeoutError,
-    ) as fault:
-        # The message names no DSN: it may hold a password.
-        raise WarehouseUnreachable(
-            f"the warehouse does not answer ({type(fault).__name__}: {fault}); check warehouse.dsn in etl.toml and "
-            "that Postgres is up. What was committed is kept; the next run goes on from there"
+    except asyncpg.PostgresError as fault:
+        if not (fault.sqlstate or "").startswith(NOT_OURS):
+            raise
+        raise _unreachable(fault) from None
+    except (asyncpg.InterfaceError, OSError, TimeoutError) as fault:
+        raise _unreachable(fault) from None
+
+
+def _unreachable(fault: Exception) -> WarehouseUnreachable:
+    # The message names no DSN: it may hold a password.
+    return WarehouseUnreachable(
+        f"the warehouse does not answer ({type(fault).__name__}: {fault}); check warehouse.dsn in etl.toml and "
+        "that Postgres is up. What was committed is kept; the next run goes on from there"
+    )
+
+
+@contextmanager
+def _opening() -> Iterator[None]:
+    """A DSN that cannot be understood is told without quoting it: the fault may be in the password."""
+    try:
+        with warehouse_errors():
+            yield
+    except ValueError:
+        raise ConfigurationError(
+            "warehouse.dsn is no valid DSN (postgresql://user:password@host/database); percent-encode special "
+            "characters in the password"
         ) from None
 
 
 async def connect(dsn: str) -> asyncpg.Connection:
     """One connection of its own."""
-    with warehouse_errors():
+    with _opening():
         return await asyncpg.connect(
             dsn,
             timeout=CONNECT_SECONDS,
@@ -63,7 +77,7 @@ async def connect(dsn: str) -> asyncpg.Connection:
 @asynccontextmanager
 async def pool(dsn: str, *, size: int) -> AsyncIterator[asyncpg.Pool]:
     """A pool of at most `size` connections."""
-    with warehouse_errors():
+    with _opening():
         opened = await asyncpg.create_pool(
             dsn,
             min_size=1,
@@ -88,6 +102,10 @@ async def require_migrated(connection: asyncpg.Connection) -> None:
     if await connection.fetchval("SELECT to_regclass('ops.schema_version')") is None:
         raise WarehouseNotMigrated("the warehouse has no tables yet; run `etl migrate`")
     found = await connection.fetchval("SELECT version_num FROM ops.schema_version")
+    if found is not None and found > head_revision():
+        raise WarehouseNotMigrated(
+            f"the warehouse is at revision {found}, newer than this program ({head_revision()}); update affiliate-etl"
+        )
     if found != head_revision():
         raise WarehouseNotMigrated(
             f"the warehouse is at revision {found or 'none'}, this program needs {head_revision()}; run `etl migrate`"

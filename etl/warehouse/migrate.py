@@ -7,16 +7,14 @@ from importlib.resources import files
 
 from alembic import command
 from alembic.config import Config
+from alembic.util.exc import CommandError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from etl.errors import WarehouseUnreachable
-from etl.warehouse.engine import connect, migrations_folder, warehouse_errors
-
-_NOT_OURS = ("08", "57", "53", "55P03", "42501")
-"""SQLSTATEs that are the server's or another session's doing: connection, intervention, resources, locks, rights."""
+from etl.errors import WarehouseNotMigrated, WarehouseUnreachable
+from etl.warehouse.engine import NOT_OURS, connect, migrations_folder, warehouse_errors
 
 
 def alembic_config() -> Config:
@@ -29,7 +27,8 @@ def alembic_config() -> Config:
 async def migrate(dsn: str, *, to: str = "head") -> None:
     """Upgrades (or, with an older revision or `base`, downgrades) the warehouse.
 
-    Raises WarehouseUnreachable where the server is away, another session is in the way, or rights are missing."""
+    Raises WarehouseNotMigrated where the warehouse is of a newer program, WarehouseUnreachable where the server is
+    away, another session is in the way, or rights are missing."""
     engine = create_async_engine("postgresql+asyncpg://", async_creator=lambda: connect(dsn), poolclass=NullPool)
     try:
         with warehouse_errors():
@@ -37,11 +36,13 @@ async def migrate(dsn: str, *, to: str = "head") -> None:
                 await connection.run_sync(_migrate, to)
     except DBAPIError as fault:
         state = getattr(fault.orig, "sqlstate", None) or ""
-        if not fault.connection_invalidated and not state.startswith(_NOT_OURS):
+        if not fault.connection_invalidated and not state.startswith(NOT_OURS):
             raise
         raise WarehouseUnreachable(
             f"the migration could not run and changed nothing ({fault.orig}); see to it and try again"
         ) from None
+    except CommandError as fault:
+        raise WarehouseNotMigrated(f"{fault}: the warehouse is newer than this program; update affiliate-etl") from None
     finally:
         await engine.dispose()
 

@@ -100,10 +100,14 @@ def reading(*tables: TableRows, window: Window = WEEK, run_id: int = 1, **change
         final=SETTLED,
         pages=[PAGE],
         requests=[TRY],
-        rejects=[REJECT],
         note="the source says more",
     )
     return replace(load, **changes)
+
+
+def rejected(*tables: TableRows, **changes: Any) -> WindowLoad:
+    """A reading with a row that had to be set aside: it makes nothing final."""
+    return reading(*tables, **{"final": Days(), "rejects": [REJECT], **changes})
 
 
 async def rows_of(connection: Connection, table: str, columns: str, *, order: str = "1") -> list[tuple[Any, ...]]:

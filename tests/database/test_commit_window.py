@@ -26,6 +26,7 @@ from tests.database.readings import (
     WEEK,
     place,
     reading,
+    rejected,
     rows_of,
     table_rows,
     trade,
@@ -50,13 +51,20 @@ async def test_everything_of_a_window_is_there_after_the_commit(connection: asyn
         "warehouse.invitee": 2,
         "raw.page": 1,
         "ops.request": 1,
-        "ops.reject": 1,
         "ops.issue": 1,
         "ops.coverage": 1,
     }
     assert await read_coverage(connection, ACCOUNT) == {
         ("member_trades", "A/spot"): Coverage(Days((WEEK,)), SETTLED),
     }
+
+
+async def test_rejects_make_final_days_due_again(connection: asyncpg.Connection) -> None:
+    await commit_window(connection, reading(), accept_removals=False)
+    await commit_window(connection, rejected(run_id=2), accept_removals=False)
+
+    assert (await counted(connection))["ops.reject"] == 1
+    assert await read_coverage(connection, ACCOUNT) == {("member_trades", "A/spot"): Coverage(Days((WEEK,)), Days())}
 
 
 async def test_answers_are_kept_byte_for_byte_with_their_request(connection: asyncpg.Connection) -> None:
@@ -102,7 +110,7 @@ async def test_tries_are_kept_good_and_bad(connection: asyncpg.Connection) -> No
 )
 async def test_failure_at_any_table_leaves_nothing_of_the_window(connection: asyncpg.Connection, spoil: str) -> None:
     await connection.execute(spoil)
-    load = reading(table_rows([trade("A"), trade("B", volume="100")], scope=TRADES_OF_MARCH))
+    load = rejected(table_rows([trade("A"), trade("B", volume="100")], scope=TRADES_OF_MARCH))
 
     with pytest.raises(asyncpg.CheckViolationError):
         await commit_window(connection, load, accept_removals=False)
@@ -178,11 +186,11 @@ async def test_refusal_for_one_table_holds_the_others_back(connection: asyncpg.C
 async def test_next_reading_replaces_the_rejects_of_its_days_only(connection: asyncpg.Connection) -> None:
     next_week = Window(WEEK.end, date(2026, 3, 15))
     for window in (WEEK, next_week):
-        await commit_window(connection, reading(window=window), accept_removals=False)
-    await commit_window(connection, reading(place=place(partition="B/spot")), accept_removals=False)
+        await commit_window(connection, rejected(window=window), accept_removals=False)
+    await commit_window(connection, rejected(place=place(partition="B/spot")), accept_removals=False)
 
     await commit_window(
-        connection, reading(run_id=2, rejects=[replace(REJECT, reason="is not a number")]), accept_removals=False
+        connection, rejected(run_id=2, rejects=[replace(REJECT, reason="is not a number")]), accept_removals=False
     )
     told = await rows_of(connection, "ops.reject", "partition, lower(days), reason", order="1, 2")
     assert told == [
@@ -201,6 +209,6 @@ async def test_snapshot_replaces_all_rejects_of_its_partition(connection: asyncp
     yesterday, today = Window(first, second), Window(second, third)
     for window in (yesterday, today):
         at = replace(place(window), is_snapshot=True)
-        await commit_window(connection, reading(place=at), accept_removals=False)
+        await commit_window(connection, rejected(place=at), accept_removals=False)
 
     assert await rows_of(connection, "ops.reject", "lower(days)") == [(today.start,)]

@@ -104,7 +104,7 @@ async def test_interrupted_run_frees_the_account_and_says_so(
     connection: asyncpg.Connection, other: asyncpg.Connection
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
-        async with hold(connection, totals=Totals()):
+        async with hold(connection, totals=Totals(outcome="interrupted")):
             raise KeyboardInterrupt
 
     async with hold(other):

@@ -2,10 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable
+from datetime import date
+from functools import partial
 from typing import Any
 
 from aiohttp import web
+from asyncpg import Range
 
+from etl.sync.plan import Asked
 from etl.sync.run import exit_code
 from tests.flow.night import Night, exchange, small_world
 from tests.flow.truth import assert_equals_world, expected, loaded
@@ -168,6 +172,39 @@ async def test_a_row_that_cannot_be_read_is_set_aside_and_its_window_stays_due(w
         sandbox.faults.clear()
         assert exit_code(await night.sync()) == 0
         assert await night.rows("SELECT count(*) FROM ops.reject") == [(0,)]
+
+
+async def test_a_final_day_with_a_row_that_cannot_be_read_any_more_is_due_again(warehouse_dsn: str) -> None:
+    async with exchange(small_world()) as sandbox:
+        night = Night(sandbox, warehouse_dsn, streams=("team_trades",))
+        await night.sync()
+        day = date(2026, 3, 2)
+        row = {"openId": sandbox.open_id, "statsDate": 1772380800000, "tradeAmt": "NaN", "feeAmt": "0"}
+        answer = {"result": "true", "error_code": 0, "data": [row], "ts": 1773147600000}
+        sandbox.faults.append(failing(lambda: web.json_response(answer), tradeType="0", openId=sandbox.open_id))
+        audit = Asked(command="backfill", first=day, last=day, force=True)
+        assert exit_code(await night.sync(audit)) == 1
+        final = "SELECT final @> $1::date FROM ops.coverage WHERE partition = $2"
+        assert await night.rows(final, day, f"{sandbox.open_id}/spot") == [(False,)]
+        assert await night.rows("SELECT days FROM ops.reject") == [(Range(day, date(2026, 3, 3)),)]
+        sandbox.faults.clear()
+        assert exit_code(await night.sync()) == 0
+        assert await night.rows(final, day, f"{sandbox.open_id}/spot") == [(True,)]
+
+
+async def test_a_message_that_postgres_cannot_hold_stops_nothing(warehouse_dsn: str) -> None:
+    async with exchange(small_world()) as sandbox:
+        night = Night(sandbox, warehouse_dsn)
+        bodies = [
+            rb'{"result": "false", "error_code": 10003, "msg": "bad \u0000 \ud800"}',
+            b'{"result": "false", "error_code": "' + b"9" * 5000 + b'"}',
+        ]
+        for body in bodies:
+            sandbox.faults.append(failing(partial(web.Response, body=body), path="/trade/user", times=1))
+        assert exit_code(await night.sync()) == 1
+        sandbox.faults.clear()
+        assert exit_code(await night.sync()) == 0
+        await assert_equals_world(night)
 
 
 async def test_answers_of_a_window_that_failed_are_kept_and_marked_as_not_loaded(warehouse_dsn: str) -> None:

@@ -117,6 +117,26 @@ async def test_a_transfer_that_changes_after_its_day_was_final_is_found_by_its_u
         assert len(readings) == 2, "once told, the same update makes no day due again"
 
 
+async def test_changes_during_a_long_pause_are_found_as_well(warehouse_dsn: str) -> None:
+    async with exchange(small_world()) as sandbox:
+        night = Night(sandbox, warehouse_dsn, streams=("transfers",))
+        world = sandbox.world
+        changing = make_transfer(
+            world.agents()[1],
+            "OUT_WITHDRAW",
+            asset="USDT",
+            amount=Decimal("77.70"),
+            created_at=world.now - 3 * DAY,
+            settled_after=4 * DAY,
+            order_id="W2",
+        )
+        world.add_transfer(changing)
+        await night.sync()
+        world.now += 13 * DAY  # it changed 12 days ago, long before the last seven days
+        await night.sync()
+        assert await night.rows("SELECT status FROM warehouse.transfer WHERE order_id = 'W2'") == [("Completed",)]
+
+
 async def test_what_changes_before_it_is_final_is_no_restatement_and_after_it_is(warehouse_dsn: str) -> None:
     async with exchange(small_world()) as sandbox:
         night = Night(sandbox, warehouse_dsn, streams=("team_members", "member_trades"))
