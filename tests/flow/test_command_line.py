@@ -83,6 +83,16 @@ async def test_a_warehouse_that_is_away_or_empty_exits_3_and_says_what_to_do(ser
         assert sandbox.requests == []
 
 
+async def test_a_dsn_that_cannot_be_read_exits_2_and_shows_no_password(tmp_path: Path) -> None:
+    async with exchange(small_world()) as sandbox:
+        for password in ("S3cr/et", "S3cr?et"):
+            config = configured(tmp_path, Night(sandbox, f"postgresql://user:{password}@localhost/db"))
+            ended = await run(config, "sync")
+            assert ended.code == 2, ended.err
+            assert "warehouse.dsn" in said(ended.err)[0]
+            assert "S3cr" not in ended.err
+
+
 async def test_a_wrong_secret_exits_1_with_one_sentence(warehouse_dsn: str, tmp_path: Path) -> None:
     async with exchange(small_world()) as sandbox:
         config = configured(tmp_path, Night(sandbox, warehouse_dsn), secret="WRONGSECRET")
