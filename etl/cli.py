@@ -66,8 +66,9 @@ def _run() -> int | None:
     try:
         code: int | None = app(standalone_mode=output.err.is_terminal)
     except TyperException as fault:
-        if fault.message:
-            raise ConfigurationError(fault.format_message()) from None
+        message = fault.format_message()
+        if message:
+            raise ConfigurationError(message) from None
         return fault.exit_code
     return code
 
@@ -244,16 +245,21 @@ def check(context: typer.Context, account: AccountOption = None, config: ConfigO
 
 @app.command()
 def init(
-    config: Annotated[Path, typer.Option("--config", help="The file to write.")] = commands.DEFAULT_CONFIG,
+    context: typer.Context,
+    file: Annotated[Path | None, typer.Option("--config", help="The file to write.")] = None,
 ) -> None:
     """Write a configuration that explains itself."""
-    if config.exists():
-        raise ConfigurationError(f"{config} exists; it is left as it is")
+    config = _config(context, file) or commands.DEFAULT_CONFIG
     start_date = process_clock()().date() - timedelta(days=90)
     text = (files("etl") / "etl.toml.template").read_text(encoding="utf-8")
-    descriptor = os.open(config, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text.replace("{start_date}", start_date.isoformat()))
+    try:
+        descriptor = os.open(config, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise ConfigurationError(f"{config} exists; it is left as it is") from None
+    except OSError as fault:
+        raise ConfigurationError(f"{config} cannot be written: {fault.strerror}") from None
+    with os.fdopen(descriptor, "w", encoding="utf-8") as written:
+        written.write(text.replace("{start_date}", start_date.isoformat()))
     output.out.print(f"wrote {config}: fill in the account, then `etl check`, `etl migrate` and `etl sync`")
 
 

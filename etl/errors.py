@@ -12,6 +12,7 @@
     ├── FailWindow                  this window stays due, the others go on
     │   ├── RequestRefused              the provider calls a parameter wrong
     │   ├── AnswerUnreadable            the answer is not of the documented shape
+    │   ├── EndpointClosed              so do the endpoint's other windows
     │   ├── UnstablePages               the pages moved at every reading
     │   └── SuspiciousRemoval           a re-reading would remove most loaded rows
     ├── TryAgain                    passing: wait, then ask again (bounded)
@@ -77,6 +78,10 @@ class RequestRefused(FailWindow):
 
 class AnswerUnreadable(FailWindow):
     """The answer is not of the documented shape."""
+
+
+class EndpointClosed(FailWindow):
+    """The provider has closed the endpoint; its other windows are not asked for in this run."""
 
 
 class UnstablePages(FailWindow):

@@ -129,12 +129,13 @@ async def commit_revisit(
     connection: Connection, load: WindowLoad, *, tells: str, day_of: Callable[[Any], date]
 ) -> Days:
     """Keeps a reading by time of change, writes none of its rows, and makes due the days (`day_of` of the column
-    `tells`) of rows that the warehouse has not, or has otherwise. Returns those days."""
+    `tells`) of rows that the warehouse has not, or has otherwise, and of rows that cannot be read. Returns those
+    days."""
     place, stamp = load.place, load.stamp
     async with connection.transaction():
         await store_pages(connection, stamp, place, load.pages)
         await store_requests(connection, stamp, place, load.requests)
-        named: set[date] = set()
+        named = {row.day for row in load.rejects if row.day is not None}
         for rows in load.tables:
             await stage(connection, rows.table, rows.rows, columns=rows.columns, stamp=stamp, final=Days())
             facts = [name for name in rows.columns if name not in rows.table.primary_key.columns]

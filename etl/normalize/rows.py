@@ -96,6 +96,16 @@ def read_row(into: Into, raw: RawRow, context: Context) -> Row:
     return row
 
 
+def read_value(into: Into, column: str, raw: RawRow, context: Context) -> Any:
+    """One column of a raw row; None where the table's map has it not or it cannot be read."""
+    if column not in into.columns:
+        return None
+    try:
+        return _value(column, into.columns[column], raw, context)
+    except SetRowAside:
+        return None
+
+
 def _value(column: str, source: Any, raw: RawRow, context: Context) -> Any:
     match source:
         case Field(raw=name, parse=parse):
@@ -133,9 +143,8 @@ def _day_of(into: Into, raw: RawRow, context: Context) -> date | None:
     """The day of the window that a raw row tells of, if that much can be read."""
     if into.within is None:
         return None
-    try:
-        moment = _value(into.within, into.columns[into.within], raw, context)
-    except SetRowAside:
+    moment = read_value(into, into.within, raw, context)
+    if moment is None:
         return None
     day: date = moment.astimezone(context.zone).date() if isinstance(moment, datetime) else moment
     return day if day in context.window else None

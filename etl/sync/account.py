@@ -16,12 +16,12 @@ from etl import schema
 from etl.errors import (
     AccessRefused,
     AnswerUnreadable,
+    EndpointClosed,
     EtlError,
     ExchangeDown,
     FailAccount,
     FailWindow,
     RequestRefused,
-    SetRowAside,
     TryAgain,
 )
 from etl.extract.client import Client, Paid, Try
@@ -33,7 +33,7 @@ from etl.load.rejects import UPDATES_FAILED, WINDOW_FAILED
 from etl.load.roster import introduce, read_members
 from etl.load.upsert import Stamp
 from etl.load.window import WindowLoad, commit_failure, commit_revisit, commit_window
-from etl.normalize.rows import Context, read_row
+from etl.normalize.rows import Context, read_value
 from etl.query.density import read_density
 from etl.stream import Account, Daily, Draft, Member, Partition, Roster, Stream
 from etl.sync.lanes import Lane
@@ -154,12 +154,9 @@ class AccountRun:
             for raw in page.rows:
                 if not isinstance(raw, dict) or (into.skip is not None and into.skip(raw)):
                     continue
-                try:
-                    row = read_row(into, raw, context)
-                except SetRowAside:
-                    continue  # the loader sets it aside, with its reason
-                known = {each.name: row[each.name] for each in fields(Member) if each.name in row}
-                met[row["invitee_id"]] = Member(**known)
+                known = {each.name: read_value(into, each.name, raw, context) for each in fields(Member)}
+                if known["invitee_id"] is not None:
+                    met[known["invitee_id"]] = Member(**known)
         if met and not stream.waits_for_facts:
             self._members |= met
             for each in self.account.streams:
@@ -190,13 +187,15 @@ class AccountRun:
             raise
         except (FailWindow, TryAgain) as fault:
             lane.failures_in_a_row = lane.failures_in_a_row + 1 if isinstance(fault, TryAgain) else 0
+            lane.is_closed = lane.is_closed or isinstance(fault, EndpointClosed)
             self.totals.failures += 1
             self.progress.failed(self.account.name, job.stream.name, f"{job}: {fault}")
             await self._record(job, effort, fault)
             if job.revisit:
                 self._queue_windows(job.stream, job.partition, self._coverage[job.stream.name, job.partition.key])
             if lane.down:
-                message = f"{job.stream.path} is taken to be down; its other windows are left for the next run"
+                state = "closed" if lane.is_closed else "taken to be down"
+                message = f"{job.stream.path} is {state}; its other windows are left for the next run"
                 self.progress.failed(self.account.name, job.stream.name, message)
 
     async def _read_and_load(self, job: Job, lane: Lane, effort: Effort) -> None:
@@ -221,9 +220,9 @@ class AccountRun:
 
     async def _load(self, connection: asyncpg.pool.PoolConnectionProxy, job: Job, load: WindowLoad) -> None:
         if job.revisit:
-            if load.rejects:
-                [first, *_] = load.rejects
-                raise AnswerUnreadable(f"a changed row cannot be read: {first.column} {first.reason}")
+            for row in load.rejects:
+                if row.day is None:
+                    raise AnswerUnreadable(f"a changed row tells no day: {row.column} {row.reason}")
             due = await commit_revisit(connection, load, tells=self._named(job), day_of=self.account.today)
             covered = self._coverage[job.stream.name, job.partition.key]
             self._queue_windows(job.stream, job.partition, Coverage(covered.loaded, covered.final - due))

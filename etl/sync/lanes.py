@@ -23,6 +23,7 @@ class Lane:
     pace: Pace
     waiting: asyncio.PriorityQueue[tuple[int, int, Job]] = field(default_factory=asyncio.PriorityQueue)
     failures_in_a_row: int = 0
+    is_closed: bool = False
     unfinished: int = 0
 
     @property
@@ -32,8 +33,8 @@ class Lane:
 
     @property
     def down(self) -> bool:
-        """Whether the exchange is taken to be down for this endpoint (DESIGN section 8)."""
-        return self.failures_in_a_row >= FAILURES_TO_BE_DOWN
+        """Whether the exchange is taken to be down for this endpoint (DESIGN section 8), or has closed it."""
+        return self.is_closed or self.failures_in_a_row >= FAILURES_TO_BE_DOWN
 
     def add(self, job: Job) -> None:
         """Queues a job: readings that others depend on first, then by the newest day."""

@@ -52,6 +52,12 @@ async def test_wrong_usage_exits_2(tmp_path: Path) -> None:
     bad_date = await run(config, "backfill", "--from", "2026-13-01", "--to", "2026-01-31")
     assert bad_date.code == 2
     assert "--from" in said(bad_date.err)[0]
+    missing = await run(config, "backfill", "--to", "2026-01-31")
+    assert missing.code == 2
+    assert "--from" in said(missing.err)[0]
+    nowhere = await run(config, "init", "--config", str(tmp_path / "none" / "etl.toml"))
+    assert nowhere.code == 2
+    assert "cannot be written" in said(nowhere.err)[0]
     assert (await run(config, "frobnicate")).code == 2
     assert (await run(config, "sync", "--nonsense")).code == 2
 

@@ -141,6 +141,20 @@ async def test_an_endpoint_that_is_down_is_left_alone_while_the_others_go_on(war
         await assert_equals_world(night)
 
 
+async def test_an_endpoint_that_is_closed_ends_neither_the_account_nor_costs_more_than_it_must(
+    warehouse_dsn: str,
+) -> None:
+    async with exchange(small_world()) as sandbox:
+        night = Night(sandbox, warehouse_dsn)
+        sandbox.faults.append(failing(lambda: envelope(10601, "Interface closed"), path="/trade/future"))
+        [outcome] = await night.sync()
+        assert outcome.totals.outcome == "incomplete"
+        asked = Counter(request.path.rpartition("/")[2] for request in sandbox.requests)
+        assert asked["future"] <= 16, "those under way when it was told, of 41 windows"
+        assert await loaded(night, "transfer") == expected(sandbox.world)["transfer"]
+        assert await loaded(night, "trade_day") == expected(sandbox.world)["trade_day"]
+
+
 async def test_one_account_that_is_refused_stops_no_other(warehouse_dsn: str) -> None:
     async with exchange(small_world()) as good, exchange(small_world()) as bad:
         night = Night(good, warehouse_dsn)

@@ -15,7 +15,16 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from etl.errors import AccessRefused, AnswerUnreadable, EtlError, ProviderBusy, RateLimited, Replayed, RequestRefused
+from etl.errors import (
+    AccessRefused,
+    AnswerUnreadable,
+    EndpointClosed,
+    EtlError,
+    ProviderBusy,
+    RateLimited,
+    Replayed,
+    RequestRefused,
+)
 from etl.sources.lbank.auth import Settings, digest, judge, server_time_ms, sign
 from etl.stream import Draft, Params, Request
 
@@ -155,7 +164,8 @@ CODES: dict[int, type[EtlError]] = {
     10004: RateLimited,
     10600: Replayed,
     **dict.fromkeys((10001, 10003, 20026), RequestRefused),
-    **dict.fromkeys((10002, 10005, 10006, 10007, 10022, 10031, 10601), AccessRefused),
+    **dict.fromkeys((10002, 10005, 10006, 10007, 10022, 10031), AccessRefused),
+    10601: EndpointClosed,
 }
 
 

@@ -18,7 +18,16 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from etl.errors import AccessRefused, AnswerUnreadable, ProviderBusy, RateLimited, Replayed, RequestRefused
+from etl.errors import (
+    AccessRefused,
+    AnswerUnreadable,
+    EndpointClosed,
+    EtlError,
+    ProviderBusy,
+    RateLimited,
+    Replayed,
+    RequestRefused,
+)
 from etl.stream import Draft, Params, Request
 
 
@@ -98,12 +107,12 @@ _ALLOW_LIST_ADVICE = "add this machine's IP to the key's allow-list and give the
 _ACCESS_CODES = {
     **dict.fromkeys((10002, 10005, 10006, 10007, 10031), _SIGNATURE_ADVICE),
     10022: _ALLOW_LIST_ADVICE,
-    10601: "the interface is closed; ask LBank",
 }
 _PARAMETER_CODES = (10001, 10003, 20026)
 _BUSY_CODES = (10000, 10017, 10116)
 _TOO_FREQUENT = 10004
 _REPLAY_FILTER = 10600
+_CLOSED = 10601
 
 
 def judge(document: Any, *, http_status: int) -> Any:
@@ -120,17 +129,24 @@ def judge(document: Any, *, http_status: int) -> Any:
             raise AnswerUnreadable("LBank's answer says success but has no data")
         return document["data"]
     said = f"LBank says {document['error_code']} “{document.get('msg') or document.get('message') or 'no message'}”"
+    raise _fault(code, said)
+
+
+def _fault(code: int | None, said: str) -> EtlError:
+    """What happens next after a failure code (FACTS.md, "LBank affiliate")."""
     if code in _ACCESS_CODES:
-        raise AccessRefused(f"{said}: {_ACCESS_CODES[code]}")
+        return AccessRefused(f"{said}: {_ACCESS_CODES[code]}")
     if code in _PARAMETER_CODES:
-        raise RequestRefused(f"{said}: a parameter of the request is refused")
+        return RequestRefused(f"{said}: a parameter of the request is refused")
+    if code == _CLOSED:
+        return EndpointClosed(f"{said}: the interface is closed; ask LBank, or leave the stream out in `streams`")
     if code == _TOO_FREQUENT:
-        raise RateLimited(said)
+        return RateLimited(said)
     if code == _REPLAY_FILTER:
-        raise Replayed(said)
+        return Replayed(said)
     if code in _BUSY_CODES:
-        raise ProviderBusy(said)
-    raise AnswerUnreadable(f"{said}: the code is not documented")
+        return ProviderBusy(said)
+    return AnswerUnreadable(f"{said}: the code is not documented")
 
 
 def server_time_ms(document: Any) -> int | None:

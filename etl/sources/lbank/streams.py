@@ -115,6 +115,7 @@ BALANCES = Into(
         "futures_bonus": Field("reserveAmt", decimal),
     },
     within="day",
+    mentions="invitee_id",
 )
 
 TEAM_MEMBERS = Stream(
