@@ -103,16 +103,16 @@ def _rsa_key(pem: SecretStr) -> RSAPrivateKey:
 _SIGNATURE_ADVICE = "check api_key, secret_key and signature_method, and that this machine's clock is right"
 _ALLOW_LIST_ADVICE = "add this machine's IP to the key's allow-list and give the key the affiliate permission"
 
-# FACTS.md, "LBank affiliate": what a code means for the request.
-_ACCESS_CODES = {
-    **dict.fromkeys((10002, 10005, 10006, 10007, 10031), _SIGNATURE_ADVICE),
-    10022: _ALLOW_LIST_ADVICE,
+# FACTS.md, "LBank affiliate": what happens next after a code, and what there is to say beside the provider's words.
+_FAULTS: dict[int | None, tuple[type[EtlError], str]] = {
+    **dict.fromkeys((10002, 10005, 10006, 10007, 10031), (AccessRefused, f": {_SIGNATURE_ADVICE}")),
+    10022: (AccessRefused, f": {_ALLOW_LIST_ADVICE}"),
+    10601: (EndpointClosed, ": the interface is closed; ask LBank, or leave the stream out in `streams`"),
+    **dict.fromkeys((10001, 10003, 20026), (RequestRefused, ": a parameter of the request is refused")),
+    10004: (RateLimited, ""),
+    10600: (Replayed, ""),
+    **dict.fromkeys((10000, 10017, 10116), (ProviderBusy, "")),
 }
-_PARAMETER_CODES = (10001, 10003, 20026)
-_BUSY_CODES = (10000, 10017, 10116)
-_TOO_FREQUENT = 10004
-_REPLAY_FILTER = 10600
-_CLOSED = 10601
 
 
 def judge(document: Any, *, http_status: int) -> Any:
@@ -129,24 +129,8 @@ def judge(document: Any, *, http_status: int) -> Any:
             raise AnswerUnreadable("LBank's answer says success but has no data")
         return document["data"]
     said = f"LBank says {document['error_code']} “{document.get('msg') or document.get('message') or 'no message'}”"
-    raise _fault(code, said)
-
-
-def _fault(code: int | None, said: str) -> EtlError:
-    """What happens next after a failure code (FACTS.md, "LBank affiliate")."""
-    if code in _ACCESS_CODES:
-        return AccessRefused(f"{said}: {_ACCESS_CODES[code]}")
-    if code in _PARAMETER_CODES:
-        return RequestRefused(f"{said}: a parameter of the request is refused")
-    if code == _CLOSED:
-        return EndpointClosed(f"{said}: the interface is closed; ask LBank, or leave the stream out in `streams`")
-    if code == _TOO_FREQUENT:
-        return RateLimited(said)
-    if code == _REPLAY_FILTER:
-        return Replayed(said)
-    if code in _BUSY_CODES:
-        return ProviderBusy(said)
-    return AnswerUnreadable(f"{said}: the code is not documented")
+    kind, advice = _FAULTS.get(code, (AnswerUnreadable, ": the code is not documented"))
+    raise kind(said + advice)
 
 
 def server_time_ms(document: Any) -> int | None:
