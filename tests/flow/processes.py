@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.flow.night import EVENING, Night
 
-ETL = [sys.executable, "-c", "from etl.cli import main; main()"]
+ETL = [sys.executable, "-m", "etl"]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 from pathlib import Path
 from random import Random
 
@@ -101,3 +102,20 @@ async def test_a_second_run_of_the_same_account_says_who_holds_it(warehouse_dsn:
         assert f"process {first.pid}" in second.err
         first.send_signal(signal.SIGTERM)
         assert (await ended(first)).code == 130
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_an_interruption_while_the_program_is_still_imported_exits_130(number: signal.Signals) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-X", "importtime", "-m", "etl", "db", "url", "--config", "none.toml"),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    async for line in process.stderr:
+        if line.rstrip().endswith(b"etl.errors"):  # one of the first of some hundred modules
+            process.send_signal(number)
+            break
+    said = await process.stderr.read()
+    assert await process.wait() == 130
+    assert b"Traceback" not in said
