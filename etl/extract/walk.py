@@ -34,11 +34,10 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A complete reading of a window. `pages` are all that were paid for, those of rejected readings too; `rows`
-    and `payloads` are those of the reading that counts, which began at `began_at`."""
+    """The reading of a window that counts, which began at `began_at`. Every page, also those of readings that were
+    thrown away, has been handed to `on_page` before."""
 
     began_at: datetime
-    pages: list[Page]
     rows: list[Any]
     payloads: list[Any]
 
@@ -50,7 +49,6 @@ async def read_window(
     stream: Stream, drafter: Drafter, fetch: Fetch, *, on_page: Callable[[Page], Awaitable[None]] | None = None
 ) -> Reading:
     """Reads every page; raises UnstablePages when three readings neither hold together nor agree."""
-    paid: list[Page] = []
     before: Counter[str] | None = None
     for reading in range(1, MOST_READINGS + 1):
         pages: list[Page] = []
@@ -59,14 +57,13 @@ async def read_window(
             answer = await fetch(drafter(asked))
             page = Page(reading, len(pages) + 1, answer, raw_rows(stream, answer.payload))
             pages.append(page)
-            paid.append(page)
             if on_page is not None:
                 await on_page(page)
             asked = next_page(stream.paging, asked, page.rows)
         rows = [row for page in pages for row in page.rows]
         fingerprint = Counter(json.dumps(row, sort_keys=True, default=str) for row in rows)
         if not _repeats(stream, pages) or fingerprint == before:
-            return Reading(pages[0].paid.sent_at, paid, rows, [page.paid.payload for page in pages])
+            return Reading(pages[0].paid.sent_at, rows, [page.paid.payload for page in pages])
         before = fingerprint
     raise UnstablePages(f"the pages moved in each of {MOST_READINGS} readings; the window stays due")
 

@@ -94,14 +94,17 @@ def _bounds(batch: Batch, context: Context) -> tuple[object, object] | tuple[()]
 
 
 def raw_pages(effort: Effort, *, loaded: bool) -> list[RawPage]:
-    """Pages as `raw.page` keeps them."""
+    """Pages as `raw.page` keeps them, each with the moment its own reading began: what finality is judged by."""
+    began_at: dict[int, datetime] = {}
+    for page in effort.pages:
+        began_at.setdefault(page.reading, page.paid.sent_at)
     return [
         RawPage(
             request={"method": paid.draft.method, "path": paid.draft.path, "params": dict(paid.draft.params)},
             reading=page.reading if loaded else 0,
             number=page.number,
             http_status=paid.answer.http_status,
-            began_at=effort.pages[0].paid.sent_at,
+            began_at=began_at[page.reading],
             received_at=paid.received_at,
             body=paid.answer.body,
         )
