@@ -1,21 +1,21 @@
 """The nouns of the pipeline: Source, Account, Stream, Partition, Request, and the declarations a stream is made of.
 
 A stream is one frozen value that reads like the provider's API page; nothing here does any work.
-Sources build these values, every stage reads them. Imports `windows` and `schema` only.
+Sources build these values, every stage reads them. Imports `reads` only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, Literal, Protocol
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 from sqlalchemy import Table
 
-from etl.windows import Span
+from etl.reads import Reads, Revisit
 
 Row = dict[str, Any]
 """One row of the common schema: column name to typed value."""
@@ -104,40 +104,23 @@ class LargestId:
     id_field: str
 
 
-Paging = OnePage | Offset | LargestId
-
-# ------------------------------------------------------------------------------------------------ what is read when
-
-
-@dataclass(frozen=True, slots=True)
-class Daily:
-    """Facts of days, asked for by windows of at most `most_days`; a day is final `settles_after` its end."""
-
-    most_days: int
-    span: Span
-    settles_after: timedelta
+def _tells_nothing(payload: Any) -> int | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The present state of everything since `since` (None: the request has no window), read in every sync."""
+class PageNumber:
+    """`page` counts pages from 1. `total` reads off a payload how many rows there are, `told_size` how many a full
+    page really holds; both give None where the answer does not say. Without a total, a short page is the last."""
 
-    since: date | None = None
-    span: Span | None = None
+    page: str
+    size: str
+    page_size: int
+    total: Callable[[Any], int | None]
+    told_size: Callable[[Any], int | None] = _tells_nothing
 
 
-Reads = Daily | Snapshot
-
-
-@dataclass(frozen=True, slots=True)
-class Revisit:
-    """A reading by time of change over the last `last_days`. It writes no rows: where it shows a row that the
-    warehouse has otherwise, the day in the row's `names` column becomes due again."""
-
-    last_days: int
-    span: Span
-    names: str
-
+Paging = OnePage | Offset | LargestId | PageNumber
 
 # ------------------------------------------------------------------------------------------------ fan-out
 
@@ -221,22 +204,30 @@ class WindowDay:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowLast:
+    """A column that is the last day of the window read."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReadAt:
     """A column that is the moment the reading began."""
 
 
-ColumnSource = Field | FromPartition | Constant | WindowDay | ReadAt
+ColumnSource = Field | FromPartition | Constant | WindowDay | WindowLast | ReadAt
 
 
 @dataclass(frozen=True, kw_only=True)
 class Into:
     """How raw rows become rows of one table.
 
-    `scope` names the part of the table that a complete reading of a partition speaks for (columns and their
-    values; with the window, where `within` names its day or instant): rows there that the reading lacks get
-    `removed_at`. None: a reading never removes. `skip` leaves raw rows out; `finish` sees all rows of a complete
-    reading at once, and adds the columns `finish_adds`. `mentions` is the column of invitee ids that facts may tell
-    of before any list does.
+    `within` names the column of the day (or instant) that a row tells of: rows outside the window are left to their
+    own. `scope` names the part of the table that a complete reading of a partition speaks for (columns and their
+    values; with the window, where there is `within`): rows there that the reading lacks get `removed_at`. None: a
+    reading never removes. `mentions` is the column of invitee ids that facts may tell of before any list does.
+
+    `skip` leaves raw rows out; `explode` makes several of one. Rows of one key must be equal, unless `adds_up` names
+    the columns whose sum is meant. `finish` sees all rows of a complete reading at once, and adds the columns
+    `finish_adds`.
     """
 
     table: Table
@@ -245,6 +236,8 @@ class Into:
     within: str | None = None
     mentions: str | None = None
     skip: Callable[[RawRow], bool] | None = None
+    explode: Callable[[RawRow], Iterable[Any]] | None = None
+    adds_up: tuple[str, ...] = ()
     finish: Callable[[Sequence[Row]], Sequence[Row]] | None = None
     finish_adds: tuple[str, ...] = ()
 
@@ -254,6 +247,18 @@ class Into:
 
 def _no_params(partition: Partition) -> Params:
     return {}
+
+
+def _no_subject(settings: Any) -> str | None:
+    return None
+
+
+def _never(settings: Any) -> datetime | None:
+    return None
+
+
+def _tells_no_time(document: Any) -> int | None:
+    return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -289,7 +294,8 @@ class Source:
     """A provider: how to reach it, sign for it, understand its answers, and the streams it has.
 
     `settings` is the model of the account keys that only this provider has; `subject` is the affiliate's own id
-    among them. `check` is one cheap request, and `server_time_ms` reads the provider's clock from its answer.
+    among them, where it has one. `expires_at` is the end of credentials that tell it; no request is made after it.
+    `check` is one cheap request, given the day it is, and `server_time_ms` reads the provider's clock off its answer.
     """
 
     name: str
@@ -300,9 +306,10 @@ class Source:
     sign: Sign
     judge: Judge
     streams: tuple[Stream, ...]
-    subject: Callable[[Any], str | None]
-    check: Callable[[Any], Draft]
-    server_time_ms: Callable[[Any], int | None]
+    check: Callable[[Any, date], Draft]
+    subject: Callable[[Any], str | None] = _no_subject
+    expires_at: Callable[[Any], datetime | None] = _never
+    server_time_ms: Callable[[Any], int | None] = _tells_no_time
 
     def stream(self, name: str) -> Stream:
         """The stream of that name; KeyError where there is none."""

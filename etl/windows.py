@@ -128,12 +128,19 @@ class Days:
             rest = rest - Days((windows[-1],))
         return tuple(windows)
 
+    def months(self) -> tuple[Window, ...]:
+        """The whole calendar months that hold a day of the set, newest first."""
+        firsts = {day.replace(day=1) for window in self.windows for day in window}
+        return tuple(Window(first, _next_month(first)) for first in sorted(firsts, reverse=True))
 
-def final_days(window: Window, *, zone: ZoneInfo, settles_after: timedelta | None, read_at: datetime) -> Days:
+
+def _next_month(first: date) -> date:
+    return (first + 31 * ONE_DAY).replace(day=1)
+
+
+def final_days(window: Window, *, zone: ZoneInfo, settles_after: timedelta, read_at: datetime) -> Days:
     """The days of `window` that a reading begun at `read_at` makes final: those that ended, plus `settles_after`,
-    before it (DESIGN section 1.2). None are where the source never settles (`settles_after` is None)."""
-    if settles_after is None:
-        return Days()
+    before it (DESIGN section 1.2)."""
     settled = (day for day in window if midnight(day + ONE_DAY, zone) + settles_after < read_at)
     return Days.of(Window(day, day + ONE_DAY) for day in settled)
 
@@ -151,5 +158,15 @@ def milliseconds(start: str, end: str, *, end_before_ms: int = 0) -> Span:
     def spell(window: Window, zone: ZoneInfo) -> Mapping[str, str | int]:
         first, after = window.span(zone)
         return {start: epoch_ms(first), end: epoch_ms(after) - end_before_ms}
+
+    return spell
+
+
+def dates(start: str, end: str, *, at_start: str = "", at_end: str = "") -> Span:
+    """Spells a window as two days YYYY-MM-DD [first, last], both included; `at_start` and `at_end` follow them where
+    an endpoint wants a time of day."""
+
+    def spell(window: Window, zone: ZoneInfo) -> Mapping[str, str | int]:
+        return {start: f"{window.start}{at_start}", end: f"{window.last}{at_end}"}
 
     return spell

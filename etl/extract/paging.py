@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from etl.errors import AnswerUnreadable
-from etl.stream import LargestId, Offset, OnePage, Paging, Params
+from etl.stream import LargestId, Offset, OnePage, PageNumber, Paging, Params
 
 
 def page_size(paging: Paging) -> int | None:
@@ -16,15 +16,30 @@ def page_size(paging: Paging) -> int | None:
 
 def first_page(paging: Paging) -> Params:
     """The parameters of the first page."""
-    return {} if isinstance(paging, OnePage) else {paging.start: 0, paging.size: paging.page_size}
+    match paging:
+        case OnePage():
+            return {}
+        case PageNumber():
+            return numbered_page(paging, 1)
+    return {paging.start: 0, paging.size: paging.page_size}
 
 
-def next_page(paging: Paging, asked: Params, rows: Sequence[Any]) -> Params | None:
+def numbered_page(paging: PageNumber, number: int) -> Params:
+    """The parameters of the page of that number, counted from 1."""
+    return {paging.page: number, paging.size: paging.page_size}
+
+
+def next_page(paging: Paging, asked: Params, payload: Any, rows: Sequence[Any], *, read: int) -> Params | None:
     """The parameters of the page after the one that `asked` brought, or None after the last.
 
-    A page is the last one when it is short; a full one is always followed by another request, since these
-    endpoints tell no total (lbank-affiliate.md, Notes 2)."""
-    if isinstance(paging, OnePage) or len(rows) < paging.page_size:
+    `read` counts the rows of all pages so far. Where a total is told, the page that reaches it is the last; elsewhere
+    a short page is, and a full one is always followed by another request (lbank-affiliate.md, Notes 2)."""
+    match paging:
+        case OnePage():
+            return None
+        case PageNumber():
+            return None if _is_last(paging, payload, rows, read) else numbered_page(paging, int(asked[paging.page]) + 1)
+    if len(rows) < paging.page_size:
         return None
     before = int(asked[paging.start])
     match paging:
@@ -35,6 +50,23 @@ def next_page(paging: Paging, asked: Params, rows: Sequence[Any]) -> Params | No
             if start <= before:
                 raise AnswerUnreadable(f"paging stands still: no {id_field} of the page is larger than {before}")
     return {paging.start: start, paging.size: paging.page_size}
+
+
+def told_total(paging: Paging, payload: Any) -> int | None:
+    """How many rows the answer says there are in all pages; None where it does not say."""
+    return paging.total(payload) if isinstance(paging, PageNumber) else None
+
+
+def told_page_size(paging: PageNumber, payload: Any) -> int:
+    """How many rows a full page holds, as the answer says; at least 1."""
+    return max(paging.told_size(payload) or paging.page_size, 1)
+
+
+def _is_last(paging: PageNumber, payload: Any, rows: Sequence[Any], read: int) -> bool:
+    total = told_total(paging, payload)
+    if total is None:
+        return len(rows) < told_page_size(paging, payload)
+    return read >= total or not rows
 
 
 def _whole(row: Any, name: str) -> int:

@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from etl.errors import AnswerUnreadable, ConnectionBroken, ProviderBusy, RateLimited
-from etl.stream import Account, Daily, Draft, Params, Partition, Source, Stream
+from etl.stream import Account, Draft, Params, Partition, Source, Stream
 from etl.windows import Window
 
 
@@ -28,23 +28,17 @@ Drafter = Callable[[Params], Draft]
 
 def window_drafts(stream: Stream, account: Account, partition: Partition, window: Window) -> Drafter:
     """The drafts of an ordinary reading of `window`."""
-    reads = stream.reads
-    span: Params = {}
-    if isinstance(reads, Daily):
-        span = reads.span(window, account.zone)
-    elif reads.span is not None and reads.since is not None:
-        span = reads.span(Window(reads.since, window.end), account.zone)
-    return _drafts(stream, partition, span)
+    return _drafts(stream, partition, stream.reads.params(window, account.zone))
 
 
 def revisit_drafts(
     stream: Stream, account: Account, partition: Partition, *, changed_in: Window, horizon: Window
 ) -> Drafter:
     """The drafts of a reading by time of change: rows of the whole `horizon` that changed in `changed_in`."""
-    if stream.revisit is None or not isinstance(stream.reads, Daily):
+    if stream.revisit is None:
         raise TypeError(f"{stream.name} has no reading by time of change")
     span = {
-        **stream.reads.span(horizon, account.zone),
+        **stream.reads.params(horizon, account.zone),
         **stream.revisit.span(changed_in, account.zone),
     }
     return _drafts(stream, partition, span)

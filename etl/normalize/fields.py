@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from contextlib import suppress
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from etl.errors import SetRowAside
@@ -19,6 +21,7 @@ from etl.stream import Parser
 MOST_DECIMALS = 60
 FIRST_TOO_LARGE = Decimal("1e40")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
+_UTC = ZoneInfo("UTC")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_MS = 946_684_800_000  # 2000-01-01: anything before is a timestamp in seconds or a fault
 _LAST_MS = 4_102_444_800_000  # 2100-01-01
@@ -62,6 +65,14 @@ def integer(raw: Any, zone: ZoneInfo) -> int:
     if isinstance(raw, bool) or not isinstance(raw, int) or not -(2**63) <= raw < 2**63:
         raise _refuse(_what(raw, "a whole number"))
     return raw
+
+
+def whole(raw: Any) -> int | None:
+    """A whole number that may come as text, such as an error code or a total; None for anything else."""
+    try:
+        return integer(raw, _UTC)
+    except SetRowAside:
+        return None
 
 
 def text(raw: Any, zone: ZoneInfo) -> str:
@@ -111,13 +122,28 @@ def instant_ms(raw: Any, zone: ZoneInfo) -> datetime:
     return _EPOCH + timedelta(milliseconds=value)
 
 
-def day_ms(raw: Any, zone: ZoneInfo) -> Any:
+def day_ms(raw: Any, zone: ZoneInfo) -> date:
     """A day sent as the milliseconds of its midnight in `zone`, as a date; any other instant is refused, since a
     guess would move money between days."""
     moment = instant_ms(raw, zone).astimezone(zone)
     if (moment.hour, moment.minute, moment.second, moment.microsecond) != (0, 0, 0, 0):
         raise _refuse(f"{raw} is not a midnight in {zone.key}")
     return moment.date()
+
+
+def day_text(raw: Any, zone: ZoneInfo) -> date:
+    """A day sent as YYYY-MM-DD; one outside 2000..2099 is refused."""
+    if isinstance(raw, str) and re.fullmatch(r"20\d\d-\d\d-\d\d", raw, re.ASCII):
+        with suppress(ValueError):
+            return date.fromisoformat(raw)
+    raise _refuse(_what(raw, "a day between 2000 and 2099, YYYY-MM-DD"))
+
+
+def uuid(raw: Any, zone: ZoneInfo) -> UUID:
+    """A UUID in its usual spelling of 36 characters."""
+    if isinstance(raw, str) and re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", raw.lower(), re.ASCII):
+        return UUID(raw)
+    raise _refuse(_what(raw, "a UUID"))
 
 
 def _what(raw: Any, expected: str) -> str:

@@ -6,19 +6,36 @@ Pure. `sync` calls it with a whole reading (all pages of a window), `replay` wit
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Context as DecimalContext
+from decimal import Decimal, Inexact
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from etl.errors import SetRowAside
-from etl.stream import Constant, Field, FromPartition, Into, Partition, RawRow, ReadAt, Row, Stream, WindowDay
+from etl.stream import (
+    Constant,
+    Field,
+    FromPartition,
+    Into,
+    Partition,
+    RawRow,
+    ReadAt,
+    Row,
+    Stream,
+    WindowDay,
+    WindowLast,
+)
 from etl.windows import Window
 
 _ENCODE = msgspec.json.Encoder(decimal_format="number").encode
+_EXACT = DecimalContext(prec=200, traps=[Inexact])
+"""Sums are exact: amounts have at most 40 digits before and 60 after the point."""
+_Key = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,37 +69,52 @@ class Context:
     read_at: datetime
 
 
-@dataclass(slots=True)
-class _Sorted:
-    rows: list[Row] = field(default_factory=list)
-    rejects: list[Reject] = field(default_factory=list)
-
-
 def normalise(stream: Stream, raw_rows: Sequence[RawRow], context: Context) -> tuple[Batch, ...]:
     """One batch per table of the stream.
 
-    Rows outside the window are left to their own window (DESIGN section 3). A row with the key of another and other
-    values is set aside; an identical one is one row."""
+    Rows outside the window are left to their own window (DESIGN section 3). Of rows with one key, identical ones are
+    one row, and others are set aside, unless the table adds them up."""
     return tuple(_batch(into, raw_rows, context) for into in stream.into)
 
 
 def _batch(into: Into, raw_rows: Sequence[RawRow], context: Context) -> Batch:
-    result = _Sorted()
+    rows: list[Row] = []
+    rejects: list[Reject] = []
+    incomplete: set[_Key] = set()
+    for raw in _exploded(into, raw_rows, rejects):
+        try:
+            row = read_row(into, raw, context)
+        except SetRowAside as fault:
+            rejects.append(_reject(into, fault.column, fault.reason, raw, day=_day_of(into, raw, context)))
+            incomplete.add(tuple(read_value(into, column, raw, context) for column in _key_columns(into)))
+            continue
+        if _in_window(into, row, context):
+            rows.append(row)
+    if into.finish is not None:
+        rows = list(into.finish(rows))
+    if into.adds_up:
+        return Batch(into, _sums(into, rows, incomplete, rejects), rejects)
+    return Batch(into, _one_per_key(into, rows, rejects), rejects)
+
+
+def _exploded(into: Into, raw_rows: Sequence[RawRow], rejects: list[Reject]) -> Iterator[RawRow]:
+    """The raw rows that the table is made of; what is none is set aside."""
     for raw in raw_rows:
         if not isinstance(raw, dict):
-            result.rejects.append(_reject(into, "", "is not an object", raw))
+            rejects.append(_reject(into, "", "is not an object", raw))
             continue
         if into.skip is not None and into.skip(raw):
             continue
         try:
-            row = read_row(into, raw, context)
+            parts = [raw] if into.explode is None else list(into.explode(raw))
         except SetRowAside as fault:
-            result.rejects.append(_reject(into, fault.column, fault.reason, raw, day=_day_of(into, raw, context)))
+            rejects.append(_reject(into, fault.column, fault.reason, raw))
             continue
-        if _in_window(into, row, context):
-            result.rows.append(row)
-    rows = result.rows if into.finish is None else into.finish(result.rows)
-    return Batch(into, _one_per_key(into, rows, result.rejects), result.rejects)
+        for part in parts:
+            if isinstance(part, dict):
+                yield part
+            else:
+                rejects.append(_reject(into, "", "holds a part that is not an object", raw))
 
 
 def read_row(into: Into, raw: RawRow, context: Context) -> Row:
@@ -119,6 +151,8 @@ def _value(column: str, source: Any, raw: RawRow, context: Context) -> Any:
             return value
         case WindowDay():
             return context.window.start
+        case WindowLast():
+            return context.window.last
         case ReadAt():
             return context.read_at
     raise TypeError(f"column {column}: {source!r} is no column source")
@@ -151,14 +185,43 @@ def _day_of(into: Into, raw: RawRow, context: Context) -> date | None:
 
 
 def _one_per_key(into: Into, rows: Sequence[Row], rejects: list[Reject]) -> Sequence[Row]:
-    key = [column.name for column in into.table.primary_key if column.name != "account"]
-    by_key: dict[tuple[Any, ...], Row] = {}
+    by_key: dict[_Key, Row] = {}
     for row in rows:
-        known = by_key.setdefault(tuple(row[column] for column in key), row)
+        known = by_key.setdefault(_key(into, row), row)
         if known != row:
-            shown = {name: str(value) for name, value in row.items()}
-            rejects.append(_reject(into, ", ".join(key), "has the key of another row with other values", shown))
+            rejects.append(_conflict(into, row, "has the key of another row with other values"))
     return list(by_key.values())
+
+
+def _sums(into: Into, rows: Sequence[Row], incomplete: set[_Key], rejects: list[Reject]) -> Sequence[Row]:
+    """One row per key, the columns that add up added exactly. A row whose sum lacks a part that could not be read is
+    set aside with it: too little would look right."""
+    sums: dict[_Key, Row] = {}
+    for row in rows:
+        key = _key(into, row)
+        if key in incomplete:
+            rejects.append(_conflict(into, row, "belongs to a sum of which another row cannot be read"))
+            continue
+        known = sums.get(key)
+        sums[key] = row if known is None else {**row, **{name: _add(known[name], row[name]) for name in into.adds_up}}
+    return list(sums.values())
+
+
+def _add(left: Decimal, right: Decimal) -> Decimal:
+    return _EXACT.add(left, right)
+
+
+def _key_columns(into: Into) -> list[str]:
+    return [column.name for column in into.table.primary_key if column.name != "account"]
+
+
+def _key(into: Into, row: Row) -> _Key:
+    return tuple(row[column] for column in _key_columns(into))
+
+
+def _conflict(into: Into, row: Row, reason: str) -> Reject:
+    shown = {name: str(value) for name, value in row.items()}
+    return _reject(into, ", ".join(_key_columns(into)), reason, shown)
 
 
 def _reject(into: Into, column: str, reason: str, raw: Any, *, day: date | None = None) -> Reject:

@@ -227,9 +227,3 @@ def test_days_in_which_the_clocks_change_end_when_their_zone_says(zone: ZoneInfo
     window, tick = Window(day, day + DAY), timedelta(microseconds=1)
     assert not final_days(window, zone=zone, settles_after=timedelta(), read_at=ends)
     assert final_days(window, zone=zone, settles_after=timedelta(), read_at=ends + tick) == Days((window,))
-
-
-def test_what_never_settles_is_never_final() -> None:
-    window = Window(date(2000, 1, 1), date(2000, 1, 2))
-    far_later = datetime(2024, 1, 1, tzinfo=UTC)
-    assert final_days(window, zone=SHANGHAI, settles_after=None, read_at=far_later) == Days()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import re
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -28,6 +27,7 @@ from etl.errors import (
     Replayed,
     RequestRefused,
 )
+from etl.normalize.fields import whole
 from etl.stream import Draft, Params, Request
 
 
@@ -123,7 +123,7 @@ def judge(document: Any, *, http_status: int) -> Any:
         raise AccessRefused(f"LBank answered HTTP {http_status}; {_ALLOW_LIST_ADVICE}")
     if not isinstance(document, dict) or "error_code" not in document:
         raise AnswerUnreadable(f"LBank's answer (HTTP {http_status}) has no envelope with an error_code")
-    code = _whole(document["error_code"])
+    code = whole(document["error_code"])
     if code == 0 and str(document.get("result")).lower() == "true":
         if "data" not in document:
             raise AnswerUnreadable("LBank's answer says success but has no data")
@@ -135,10 +135,4 @@ def judge(document: Any, *, http_status: int) -> Any:
 
 def server_time_ms(document: Any) -> int | None:
     """The envelope's `ts`: LBank's clock in milliseconds."""
-    return _whole(document.get("ts")) if isinstance(document, dict) else None
-
-
-def _whole(value: Any) -> int | None:
-    if isinstance(value, str) and re.fullmatch(r"\d{1,18}", value, re.ASCII):
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return whole(document.get("ts")) if isinstance(document, dict) else None

@@ -20,6 +20,7 @@ from etl.normalize.fields import (
     text,
     upper_text,
 )
+from etl.reads import Daily, Revisit, Snapshot
 from etl.sources.lbank.fan_out import (
     TRADE_TYPE,
     recipients,
@@ -32,7 +33,6 @@ from etl.sources.lbank.fan_out import (
 from etl.stream import (
     ColumnSource,
     Constant,
-    Daily,
     Draft,
     Field,
     FromPartition,
@@ -43,9 +43,7 @@ from etl.stream import (
     Rate,
     RawRow,
     ReadAt,
-    Revisit,
     Row,
-    Snapshot,
     Stream,
     WindowDay,
 )
@@ -376,6 +374,6 @@ STREAMS: tuple[Stream, ...] = (
 )
 
 
-def check(settings: Any) -> Draft:
+def check(settings: Any, today: date) -> Draft:
     """The cheapest request that needs a valid key, an allowed IP and the affiliate permission."""
     return Draft("GET", MEMBER_INFO.path, {"openId": settings.open_id})
