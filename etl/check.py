@@ -57,7 +57,7 @@ async def check_account(account: Account, client: Client, lease_connection: asyn
 async def _ask(account: Account, client: Client, *, held_seconds: float) -> Finding:
     pace = Pace(account.rate(account.streams[0]), held_seconds=held_seconds)
     tries: list[Try] = []
-    draft = account.source.check(account.settings)
+    draft = account.source.check(account.settings, account.today(client.clock()))
     try:
         paid = await client.fetch(account, draft, pace, tries.append)
     except StopRun:

@@ -19,7 +19,7 @@ import aiohttp
 from pydantic import SecretStr
 from yarl import URL
 
-from etl.errors import AnswerUnreadable, ConnectionBroken, EtlError, RateLimited
+from etl.errors import AccessRefused, AnswerUnreadable, ConnectionBroken, EtlError, RateLimited
 from etl.extract.pace import Pace
 from etl.extract.request import Answer, judged
 from etl.extract.retry import Patience, retrying
@@ -79,6 +79,7 @@ class Client:
         request: Request | None = None
         outcome = "cancelled"
         try:
+            self._refuse_expired(account)
             async with pace.slot():
                 sent_at = self.clock()
                 request = account.source.sign(draft, account.settings, timestamp_ms=epoch_ms(sent_at), nonce=_nonce())
@@ -103,6 +104,15 @@ class Client:
             if sent_at is not None:
                 status = answer.http_status if answer else None
                 told(Try(attempt, sent_at, self.clock() if answer else None, status, outcome))
+
+    def _refuse_expired(self, account: Account) -> None:
+        """No request is made with credentials that tell themselves that they are no longer good."""
+        expires_at = account.source.expires_at(account.settings)
+        if expires_at is not None and expires_at <= self.clock():
+            raise AccessRefused(
+                f"the token of account {account.name} expired at {expires_at:%Y-%m-%d %H:%M:%S} UTC; get a new one "
+                f"from {account.source.title} and put it where etl.toml reads it from"
+            )
 
     async def _send(self, account: Account, request: Request) -> aiohttp.ClientResponse:
         return await self.session.request(

@@ -77,17 +77,25 @@ def stage_name(table: Table) -> str:
 
 
 async def stage(
-    connection: Connection, table: Table, rows: Sequence[Row], *, columns: Sequence[str], stamp: Stamp, final: Days
+    connection: Connection,
+    table: Table,
+    rows: Sequence[Row],
+    *,
+    columns: Sequence[str],
+    stamp: Stamp,
+    final: Days,
+    within: str | None = "day",
 ) -> None:
-    """Copies `rows` into the table's temporary twin, which is emptied at the end of the transaction."""
+    """Copies `rows` into the table's temporary twin, which is emptied at the end of the transaction. In tables of what
+    settles, a row is final when the day in its column `within` is one of `final`."""
     await connection.execute(
         f"CREATE TEMPORARY TABLE IF NOT EXISTS {stage_name(table)} (LIKE {table.fullname}) ON COMMIT DELETE ROWS"
     )
-    settles = "is_final" in table.c
+    settles = within is not None and "is_final" in table.c
     fixed = (stamp.account, stamp.source, stamp.run_id, stamp.loaded_at)
-    day = next((name for name in ("day", "period_end") if name in table.c), None)
     records = [
-        (*(row[name] for name in columns), *fixed, *([row[day] in final] if settles and day else [])) for row in rows
+        (*(row[name] for name in columns), *fixed, *([row[within] in final] if within and settles else []))
+        for row in rows
     ]
     names = [*columns, "account", "source", "run_id", "loaded_at", *(["is_final"] if settles else [])]
     await connection.copy_records_to_table(stage_name(table), records=records, columns=names)

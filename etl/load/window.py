@@ -30,23 +30,27 @@ from etl.windows import ONE_DAY, Days, Window
 
 @dataclass(frozen=True, kw_only=True)
 class TableRows:
-    """The typed rows of a reading for one table. `scope` is what the reading speaks for; None removes nothing."""
+    """The typed rows of a reading for one table. `scope` is what the reading speaks for; None removes nothing.
+    `within` is the column of the day that says whether a row is final."""
 
     table: Table
     columns: Sequence[str]
     rows: Sequence[Row]
     scope: Scope | None = None
+    within: str | None = None
     mentions: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class WindowLoad:
-    """A reading, ready to be committed. `final` are the days it makes final; `note` goes to `ops.issue`. Where the
-    stream has readings by time of change, `updates_read_to` is the day up to which this one tells of changes."""
+    """A reading, ready to be committed. `loaded` are the days it covers, `final` those of them it makes final; `note`
+    goes to `ops.issue`. Where the stream has readings by time of change, `updates_read_to` is the day up to which this
+    one tells of changes."""
 
     place: Place
     stamp: Stamp
     tables: Sequence[TableRows]
+    loaded: Days
     final: Days
     pages: Sequence[RawPage]
     requests: Sequence[TriedRequest]
@@ -70,8 +74,12 @@ async def commit_window(connection: Connection, load: WindowLoad, *, accept_remo
     return counts
 
 
+async def _stage(connection: Connection, rows: TableRows, stamp: Stamp, *, final: Days) -> None:
+    await stage(connection, rows.table, rows.rows, columns=rows.columns, stamp=stamp, final=final, within=rows.within)
+
+
 async def _prepare(connection: Connection, rows: TableRows, load: WindowLoad, *, accept: bool) -> int:
-    await stage(connection, rows.table, rows.rows, columns=rows.columns, stamp=load.stamp, final=load.final)
+    await _stage(connection, rows, load.stamp, final=load.final)
     if rows.scope is None:
         return 0
     return await count_missing(connection, rows.table, rows.scope, accept=accept)
@@ -90,22 +98,34 @@ async def _write(connection: Connection, rows: TableRows, stamp: Stamp, *, gone:
 
 async def _close(connection: Connection, load: WindowLoad) -> None:
     place, stamp = load.place, load.stamp
-    loaded = Days() if place.window is None else Days((place.window,))
     await cover(
         connection,
         place,
-        loaded=loaded,
+        loaded=load.loaded,
         final=load.final,
         read_at=stamp.loaded_at,
         updates_read_to=load.updates_read_to,
     )
     if load.rejects:
-        await make_due(connection, place, loaded)
+        await make_due(connection, place, load.loaded)
     await resolve(connection, stamp, place, kind=WINDOW_FAILED)
     if load.note is None:
         await resolve(connection, stamp, place, kind=NOTE)
     else:
         await note(connection, stamp, place, kind=NOTE, message=load.note)
+
+
+async def commit_page(connection: Connection, load: WindowLoad) -> Counts:
+    """Loads the rows of one page of a log that is still being read: they are facts however the reading ends. It says
+    nothing of what is missing, and nothing is covered."""
+    counts = Counts()
+    async with connection.transaction():
+        for rows in load.tables:
+            await _stage(connection, rows, load.stamp, final=Days())
+            counts += await _write(connection, rows, load.stamp, gone=0)
+        await store_pages(connection, load.stamp, load.place, load.pages)
+        await store_requests(connection, load.stamp, load.place, load.requests)
+    return counts
 
 
 async def commit_failure(
@@ -137,7 +157,7 @@ async def commit_revisit(
         await store_requests(connection, stamp, place, load.requests)
         named = {row.day for row in load.rejects if row.day is not None}
         for rows in load.tables:
-            await stage(connection, rows.table, rows.rows, columns=rows.columns, stamp=stamp, final=Days())
+            await _stage(connection, rows, stamp, final=Days())
             facts = [name for name in rows.columns if name not in rows.table.primary_key.columns]
             unlike = await unlike_loaded(connection, rows.table, facts, tells)
             named |= {day_of(value) for value in unlike}

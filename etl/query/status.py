@@ -11,7 +11,7 @@ import asyncpg
 
 from etl.load.coverage import days_of
 from etl.load.rejects import NOTE
-from etl.stream import Account, Daily, Stream
+from etl.stream import Account, Roster, Stream
 from etl.windows import ONE_DAY, Days
 
 _SHOWN_RUNS = 10
@@ -102,14 +102,14 @@ def _stream_status(
     today: date,
 ) -> StreamStatus:
     lacking, due = Days(), Days()
-    if isinstance(stream.reads, Daily):
+    if stream.reads.has_past:
         whole = Days.between(account.start_date, today + ONE_DAY)
         expected = [partition for partition in partitions if partition["horizon_from"] is not None]
         for partition in expected:
             wanted = Days.between(partition["horizon_from"], today + ONE_DAY)
             lacking |= wanted - days_of(partition["loaded"])
             due |= wanted - days_of(partition["final"])
-        if not expected and not stream.needs_roster:
+        if not expected and not stream.needs_roster and list(stream.fan_out(account, Roster())):
             lacking = due = whole
         loaded_through, final_through = _last(whole - lacking), _last(whole - due)
     else:

@@ -6,9 +6,10 @@ Every failure is kept to what it concerns: a window, a lane, or the account.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date
+from typing import Any
 
 import asyncpg
 
@@ -25,17 +26,20 @@ from etl.errors import (
     TryAgain,
 )
 from etl.extract.client import Client, Paid, Try
+from etl.extract.log import read_log
 from etl.extract.request import revisit_drafts, window_drafts
-from etl.extract.walk import Page, read_window
+from etl.extract.walk import Fetch, OnPage, Page, Reading, read_window
 from etl.load.coverage import Coverage, CoverageOf, expect_partitions, read_coverage, retire_partitions
+from etl.load.known import count_known, key_column, known_keys
 from etl.load.lease import Lease, Totals
 from etl.load.rejects import UPDATES_FAILED, WINDOW_FAILED
 from etl.load.roster import introduce, read_members
 from etl.load.upsert import Stamp
-from etl.load.window import WindowLoad, commit_failure, commit_revisit, commit_window
+from etl.load.window import WindowLoad, commit_failure, commit_page, commit_revisit, commit_window
 from etl.normalize.rows import Context, read_value
 from etl.query.density import read_density
-from etl.stream import Account, Daily, Draft, Member, Partition, Roster, Stream
+from etl.reads import Log
+from etl.stream import Account, Draft, Member, Partition, Roster, Stream
 from etl.sync.lanes import Lane
 from etl.sync.loading import Effort, place_of, raw_pages, tried_requests, window_load
 from etl.sync.plan import Asked, Density, Job, expected_requests, horizon, horizon_start, jobs, lane_key, revisit_job
@@ -123,8 +127,8 @@ class AccountRun:
                 new.append(partition)
         if not new:
             return
-        daily = isinstance(stream.reads, Daily)
-        horizons = [(each.key, horizon_start(self.account, each) if daily else None) for each in new]
+        dated = stream.reads.has_past
+        horizons = [(each.key, horizon_start(self.account, each) if dated else None) for each in new]
         with warehouse_errors():
             async with self.pool.acquire() as connection:
                 await expect_partitions(connection, self.account.name, stream.name, horizons)
@@ -211,12 +215,44 @@ class AccountRun:
             self.progress.answered(self.account.name, job.stream.name)
             await self._meet(job.stream, job, page)
 
-        reading = await read_window(job.stream, self._drafter(job), fetch, on_page=on_page)
+        if isinstance(job.stream.reads, Log):
+            reading = await self._read_log(job, fetch, on_page, effort)
+        else:
+            reading = await read_window(job.stream, self._drafter(job), fetch, on_page=on_page)
         window = self._horizon(job.partition) if job.revisit else job.window
         load = window_load(self.account, job, reading, window=window, effort=effort, run_id=self.lease.run_id)
         with warehouse_errors():
             async with self.pool.acquire() as connection:
                 await self._load(connection, job, load)
+
+    async def _read_log(self, job: Job, fetch: Fetch, on_page: OnPage, effort: Effort) -> Reading:
+        """Reads what is new in a log, and loads each page as it comes: a log has no windows to go on from."""
+        [into] = job.stream.into
+        key = key_column(into.table)
+        context = Context(job.partition, job.window, self.account.zone, self.client.clock())
+
+        async def unknown(rows: Sequence[Any]) -> list[Any]:
+            keys = [read_value(into, key, row, context) if isinstance(row, dict) else None for row in rows]
+            with warehouse_errors():
+                async with self.pool.acquire() as connection:
+                    found = await known_keys(connection, into.table, self.account.name, keys)
+            return [row for row, known in zip(rows, keys, strict=True) if known not in found]
+
+        async def keep(page: Page) -> None:
+            await on_page(page)
+            reading = Reading(page.paid.sent_at, page.rows, [page.paid.payload], is_whole=False)
+            run_id = self.lease.run_id
+            load = window_load(self.account, job, reading, window=job.window, effort=effort, run_id=run_id)
+            with warehouse_errors():
+                async with self.pool.acquire() as connection:
+                    self.totals.rows += await commit_page(connection, load)
+            effort.tries.clear()
+
+        with warehouse_errors():
+            async with self.pool.acquire() as connection:
+                known = await count_known(connection, into.table, self.account.name)
+        drafter = self._drafter(job)
+        return await read_log(job.stream, drafter, fetch, known=known, unknown=unknown, on_page=keep)
 
     async def _load(self, connection: asyncpg.pool.PoolConnectionProxy, job: Job, load: WindowLoad) -> None:
         if job.revisit:

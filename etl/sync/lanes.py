@@ -8,7 +8,6 @@ from datetime import date
 from itertools import count
 
 from etl.extract.pace import Pace
-from etl.stream import Snapshot
 from etl.sync.plan import Job
 
 MOST_WORKERS = 16
@@ -38,7 +37,7 @@ class Lane:
 
     def add(self, job: Job) -> None:
         """Queues a job: readings that others depend on first, then by the newest day."""
-        first = job.revisit or isinstance(job.stream.reads, Snapshot)
+        first = job.revisit or not job.stream.reads.has_past
         self.unfinished += 1
         newest = date.max if first else job.window.end
         self.waiting.put_nowait((-newest.toordinal(), next(_ORDER), job))

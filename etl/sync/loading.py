@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
 from etl.extract.client import Try
 from etl.extract.walk import Page, Reading
@@ -13,9 +13,9 @@ from etl.load.rejects import RejectedRow
 from etl.load.upsert import Scope, Stamp
 from etl.load.window import TableRows, WindowLoad
 from etl.normalize.rows import Batch, Context, normalise, scope_of
-from etl.stream import Account, Daily, Snapshot
+from etl.stream import Account
 from etl.sync.plan import Job
-from etl.windows import Days, Window, final_days
+from etl.windows import ONE_DAY, Days, Window
 
 
 @dataclass(slots=True)
@@ -48,14 +48,14 @@ def window_load(
     context = Context(job.partition, window, account.zone, reading.began_at)
     batches = normalise(job.stream, reading.rows, context)
     rejects = [reject for batch in batches for reject in batch.rejects]
-    reads = job.stream.reads
-    settles_after = reads.settles_after if isinstance(reads, Daily) else None
-    settled = final_days(job.window, zone=account.zone, settles_after=settles_after, read_at=reading.began_at)
+    settled = job.stream.reads.settled(job.window, zone=account.zone, read_at=reading.began_at)
+    today = account.today(reading.began_at)
     notes = [job.stream.note(payload) for payload in reading.payloads] if job.stream.note else []
     return WindowLoad(
         place=place_of(account, job),
         stamp=Stamp(account.name, account.source.name, run_id, reading.began_at),
-        tables=[_table_rows(account, batch, context, whole=not job.revisit) for batch in batches],
+        tables=[_table_rows(account, batch, context, whole=reading.is_whole and not job.revisit) for batch in batches],
+        loaded=Days((job.window,)) & Days.between(date.min, today + ONE_DAY),
         final=Days() if rejects else settled,
         pages=raw_pages(effort, loaded=not job.revisit),
         requests=tried_requests(effort, loaded=not job.revisit),
@@ -63,14 +63,15 @@ def window_load(
             RejectedRow(table=row.table, column=row.column, reason=row.reason, raw=row.raw, day=row.day)
             for row in rejects
         ],
-        updates_read_to=account.today(reading.began_at) if job.stream.revisit is not None else None,
+        updates_read_to=today if job.stream.revisit is not None else None,
         note=next((text for text in notes if text), None),
     )
 
 
 def place_of(account: Account, job: Job) -> Place:
-    """Where the job's reading belongs. A revisit speaks for all changes up to now, a snapshot for the present."""
-    whole = job.revisit or isinstance(job.stream.reads, Snapshot)
+    """Where the job's reading belongs. A revisit speaks for all changes up to now, a snapshot or a log for
+    the present."""
+    whole = job.revisit or not job.stream.reads.has_past
     return Place(account.name, job.stream.name, job.partition.key, job.window, is_snapshot=whole)
 
 
@@ -81,7 +82,9 @@ def _table_rows(account: Account, batch: Batch, context: Context, *, whole: bool
         # A reading with rejects is not complete: a rejected row must not look like one that is gone.
         scope = Scope({"account": account.name, **scope_of(into, context)}, into.within, *_bounds(batch, context))
     columns = [*into.columns, *into.finish_adds]
-    return TableRows(table=into.table, columns=columns, rows=batch.rows, scope=scope, mentions=into.mentions)
+    return TableRows(
+        table=into.table, columns=columns, rows=batch.rows, scope=scope, within=into.within, mentions=into.mentions
+    )
 
 
 def _bounds(batch: Batch, context: Context) -> tuple[object, object] | tuple[()]:

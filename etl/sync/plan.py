@@ -14,7 +14,8 @@ from typing import Any, Literal
 from etl.errors import ConfigurationError
 from etl.extract.paging import page_size
 from etl.load.coverage import Coverage, CoverageOf
-from etl.stream import Account, Daily, Partition, Roster, Snapshot, Stream
+from etl.reads import Log
+from etl.stream import Account, PageNumber, Partition, Roster, Stream
 from etl.windows import ONE_DAY, Days, Window
 
 
@@ -33,8 +34,8 @@ class Asked:
     is_narrowed: bool = False
 
     def wants(self, stream: Stream) -> bool:
-        """Whether the command reads this stream; a backfill leaves snapshots out, they have no past."""
-        return self.command == "sync" or isinstance(stream.reads, Daily)
+        """Whether the command reads this stream; a backfill leaves out snapshots and logs, they have no past."""
+        return self.command == "sync" or stream.reads.has_past
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +70,10 @@ def jobs(
     account: Account, stream: Stream, partition: Partition, asked: Asked, *, covered: Coverage, today: date
 ) -> tuple[Job, ...]:
     """What is due of a partition, newest first, by as few requests as the endpoint allows."""
-    if isinstance(stream.reads, Snapshot):
-        return (Job(stream, partition, Window(today, today + ONE_DAY)),)
     due = horizon(account, partition, asked, today)
     if not asked.force:
         due -= covered.final
-    return tuple(Job(stream, partition, window) for window in due.covered_by(most=stream.reads.most_days))
+    return tuple(Job(stream, partition, window) for window in stream.reads.windows(due, today))
 
 
 def revisit_job(
@@ -121,9 +120,12 @@ def expected_requests(job: Job, density: Density) -> int:
     """How many pages the job's window will take, judged by what the partition returned before."""
     size = page_size(job.stream.paging)
     per_day = density.get((job.stream.name, job.partition.key), 0.0)
-    if size is None or job.revisit:
+    if size is None or job.revisit or isinstance(job.stream.reads, Log):
         return 1
-    return round(per_day * len(job.window)) // size + 1
+    rows = round(per_day * len(job.window))
+    if isinstance(job.stream.paging, PageNumber):
+        return max(-(-rows // size), 1)  # the total tells that a full page is the last
+    return rows // size + 1
 
 
 def plan_account(
@@ -141,7 +143,7 @@ def plan_account(
             due = list(jobs(account, stream, partition, asked, covered=covered, today=today))
             revisit = revisit_job(account, stream, partition, asked, covered=covered, today=today)
             requests += sum(expected_requests(job, density) for job in [*due, *([revisit] if revisit else [])])
-            known = known and (page_size(stream.paging) is None or not due or (stream.name, partition.key) in density)
+            known = known and (not due or _can_tell_pages(stream, partition, density))
         rate = account.rate(stream)
         lines.append(
             PlannedStream(
@@ -156,6 +158,13 @@ def plan_account(
             )
         )
     return lines
+
+
+def _can_tell_pages(stream: Stream, partition: Partition, density: Density) -> bool:
+    """Whether the number of pages is known: how much is new in a log, nothing tells."""
+    if isinstance(stream.reads, Log):
+        return False
+    return page_size(stream.paging) is None or (stream.name, partition.key) in density
 
 
 def lane_key(account: Account, stream: Stream) -> tuple[str, str]:

@@ -88,6 +88,7 @@ def table_rows(rows: Sequence[Row], *, table: Table = schema.trade_day, scope: S
         columns=columns,
         rows=rows,
         scope=scope,
+        within="day" if table is schema.trade_day else "created_at",
         mentions="subject_id" if table is schema.trade_day else "invitee_id",
     )
 
@@ -97,6 +98,7 @@ def reading(*tables: TableRows, window: Window = WEEK, run_id: int = 1, **change
         place=place(window),
         stamp=stamp(run_id),
         tables=tables,
+        loaded=Days((window,)),
         final=SETTLED,
         pages=[PAGE],
         requests=[TRY],

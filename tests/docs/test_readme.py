@@ -16,11 +16,12 @@ from etl import schema
 from etl.cli import app
 from etl.config import AccountSettings, RateSettings, ScheduleSettings, WarehouseSettings, load
 from etl.extract.paging import page_size
+from etl.reads import Daily
 from etl.sources import SOURCES
 from etl.sources.lbank import LBANK
 from etl.sources.lbank import streams as declared
 from etl.sources.lbank.auth import Settings
-from etl.stream import Daily, Partition, Stream
+from etl.stream import Partition, Stream
 from etl.sync import run
 
 ROOT = Path(__file__).parents[2]

@@ -1,0 +1,106 @@
+"""Reads what is new in an append-only log by its pages, whatever their order.
+
+The order of a log is not documented, nor is it assumed (DESIGN section 3): new rows are on the pages where they are
+found. A log whose total has not grown costs one request. Reading ends when the rows known before and the new ones are
+as many as the total says; what that count does not explain is read again from the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from etl.errors import AnswerUnreadable, UnstablePages
+from etl.extract.paging import numbered_page, told_page_size, told_total
+from etl.extract.request import Drafter, raw_rows
+from etl.extract.walk import Fetch, OnPage, Page, Reading, RowKey, row_key
+from etl.stream import PageNumber, Stream
+
+MOST_SWEEPS = 3
+
+Unknown = Callable[[Sequence[Any]], Awaitable[Sequence[Any]]]
+"""Those of some raw rows that the warehouse has not."""
+
+
+@dataclass(slots=True)
+class _Walk:
+    """A reading under way: `known` rows were loaded before it began, `fresh` ones were not."""
+
+    stream: Stream
+    paging: PageNumber
+    drafter: Drafter
+    fetch: Fetch
+    unknown: Unknown
+    on_page: OnPage
+    known: int
+    total: int = 0
+    size: int = 1
+    pages: list[Page] = field(default_factory=list)
+    seen: dict[RowKey, Any] = field(default_factory=dict)
+    fresh: set[RowKey] = field(default_factory=set)
+
+    @property
+    def last(self) -> int:
+        """The number of the last page that the total leaves room for."""
+        return max(-(-self.total // self.size), 1)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all rows of the log were seen."""
+        return len(self.seen) == self.total
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the rows known before and the new ones are all there are."""
+        return self.known + len(self.fresh) == self.total
+
+    async def read(self, number: int) -> bool:
+        """Reads a page; tells whether it brought anything new."""
+        paid = await self.fetch(self.drafter(numbered_page(self.paging, number)))
+        page = Page(1, len(self.pages) + 1, paid, raw_rows(self.stream, paid.payload))
+        total = told_total(self.paging, paid.payload)
+        if total is None or total < 0:
+            raise AnswerUnreadable(f"the answer of {self.stream.path} tells no total, which reading a log depends on")
+        self.total, self.size = total, told_page_size(self.paging, paid.payload)
+        new = [row_key(self.stream, row) for row in await self.unknown(page.rows)]
+        before = len(self.fresh)
+        self.fresh.update(key for key in new if key not in self.seen)
+        self.seen.update((row_key(self.stream, row), row) for row in page.rows)
+        self.pages.append(page)
+        await self.on_page(page)
+        return len(self.fresh) > before
+
+    async def sweep(self) -> bool:
+        """Reads forward as long as pages bring news, then from the end back to there; tells whether all is explained.
+
+        An empty page before the last one belies the total and ends the sweep."""
+        number = 1
+        while await self.read(number) and not self.is_done and number < self.last:
+            number += 1
+        for back in range(self.last, number, -1):
+            if self.is_done:
+                break
+            await self.read(back)
+            if not self.pages[-1].rows and back < self.last:
+                break
+        return self.is_done or self.is_whole
+
+
+async def read_log(
+    stream: Stream, drafter: Drafter, fetch: Fetch, *, known: int, unknown: Unknown, on_page: OnPage
+) -> Reading:
+    """The rows of the pages that had to be read: all that are new, and some that were `known` before (a count).
+
+    Raises UnstablePages when three sweeps over the log do not explain its total."""
+    if not isinstance(stream.paging, PageNumber):
+        raise TypeError(f"{stream.name} is a log and must be paged by number")
+    walk = _Walk(stream, stream.paging, drafter, fetch, unknown, on_page, known)
+    for _ in range(MOST_SWEEPS):
+        if await walk.sweep():
+            payloads = [page.paid.payload for page in walk.pages]
+            return Reading(walk.pages[0].paid.sent_at, list(walk.seen.values()), payloads, is_whole=walk.is_whole)
+    raise UnstablePages(
+        f"the log tells {walk.total} rows, but {walk.known} known ones and {len(walk.fresh)} new ones were found in "
+        f"each of {MOST_SWEEPS} readings"
+    )
