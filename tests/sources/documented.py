@@ -2,18 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Literal
 
+from etl.reads import Daily, Reads
 from etl.stream import Partition, Rate
 from etl.windows import Window
 
 
 @dataclass(frozen=True, kw_only=True)
 class Documented:
-    """A stream as documented. `parameters` are the names of the page's table and whether they are required;
-    `left_out` those required ones that mean "all" when they are missing. `request` is what the first page of `window`
-    must ask for, `rows` what the page's response example must become, by table. `note` is what it must say instead."""
+    """A stream as documented.
+
+    `reads` is the kind of windows that the endpoint has, `most_days` the longest one asked for and `settles_after` when
+    its days are final (None where they have neither). `parameters` are the names of the page's table and whether they
+    are required; `left_out` those required ones that mean "all" when they are missing. `request` is what the first page
+    of `window` must ask for. `total` and `told_size` are what the response example tells of its pages, and `rows` what
+    it must become, by table; `only_in_facts` are raw fields that FACTS.md tells of and the example lacks. `note` is
+    what the example says instead of rows."""
 
     path: str
     rate: Rate
@@ -22,6 +28,13 @@ class Documented:
     read_at: datetime
     request: Mapping[str, str | int]
     rows: Mapping[str, Sequence[Mapping[str, Any]]]
+    method: Literal["GET", "POST"] = "GET"
+    reads: type[Reads] = Daily
+    most_days: int | None = None
+    settles_after: timedelta | None = None
     partition: Partition = field(default_factory=Partition)
     left_out: frozenset[str] = frozenset()
+    only_in_facts: frozenset[str] = frozenset()
+    total: int | None = None
+    told_size: int | None = None
     note: str | None = None

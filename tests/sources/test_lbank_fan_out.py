@@ -128,7 +128,7 @@ def test_undocumented_levels_are_refused(raw: Any) -> None:
 
 
 def test_the_cheap_check_asks_for_the_affiliate_itself() -> None:
-    draft = LBANK.check(account().settings)
+    draft = LBANK.check(account().settings, date(2024, 8, 28))
     assert (draft.method, draft.path, dict(draft.params)) == (
         *("GET", "/affiliate-api/v2/invite/user/info"),
         {"openId": OWN},

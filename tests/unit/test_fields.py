@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Context, Decimal
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -26,6 +27,8 @@ EVERY_PARSER: tuple[Parser, ...] = (
     fields.one_of({0: "spot", 1: "futures"}),
     fields.instant_ms,
     fields.day_ms,
+    fields.day_text,
+    fields.uuid,
 )
 
 
@@ -161,6 +164,16 @@ def test_what_is_no_whole_number_of_64_bits_is_refused(raw: Any) -> None:
     refused(fields.integer, raw)
 
 
+@pytest.mark.parametrize(("raw", "value"), [("9", 9), (1, 1), ("-1003", -1003), (0, 0), ("29001", 29001)])
+def test_a_code_or_a_total_is_read_as_number_and_as_text(raw: Any, value: int) -> None:
+    assert fields.whole(raw) == value
+
+
+@pytest.mark.parametrize("raw", [None, "", "x", "1.0", " 1", True, False, 1.0, Decimal(1), [], {}, "9" * 5000])
+def test_what_is_no_code_and_no_total_is_none(raw: Any) -> None:
+    assert fields.whole(raw) is None
+
+
 @pytest.mark.parametrize(("raw", "value"), [("LBA0001001", "LBA0001001"), (1116977, "1116977"), ("é漢😀 ", "é漢😀 ")])
 def test_text_is_kept_as_sent(raw: Any, value: str) -> None:
     assert fields.text(raw, SHANGHAI) == value
@@ -234,6 +247,70 @@ def test_an_instant_that_is_no_midnight_is_no_day(offset_ms: int) -> None:
 def test_a_midnight_of_another_zone_is_no_day() -> None:
     with pytest.raises(SetRowAside, match="not a midnight in UTC"):
         fields.day_ms(1724774400000, ZoneInfo("UTC"))
+
+
+@pytest.mark.parametrize(
+    ("raw", "day"),
+    [
+        ("2026-04-02", date(2026, 4, 2)),
+        ("2024-02-29", date(2024, 2, 29)),
+        ("2000-01-01", date(2000, 1, 1)),
+        ("2099-12-31", date(2099, 12, 31)),
+    ],
+)
+def test_a_day_sent_as_text_is_that_day_in_every_zone(raw: str, day: date) -> None:
+    assert fields.day_text(raw, SHANGHAI) == day
+    assert fields.day_text(raw, ZoneInfo("America/New_York")) == day
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        *("2026-02-29", "2026-13-01", "2026-00-10", "2026-04-31", "1999-12-31", "2100-01-01", "0026-04-02"),
+        *(
+            "2026-4-2",
+            "20260402",
+            "2026/04/02",
+            "02-04-2026",
+            "2026-W14-4",
+            "2026-04-02T00:00:00",
+            "2026-04-02 00:00:00",
+        ),
+        *(" 2026-04-02", "2026-04-02\n", "２０26-04-02", "2026-04-0²", "today"),
+        *(20260402, 1775088000000, date(2026, 4, 2), True),
+    ],
+)
+def test_what_is_no_day_of_this_century_is_refused(raw: Any) -> None:
+    assert "YYYY-MM-DD" in refused(fields.day_text, raw)
+
+
+# ------------------------------------------------------------------------------------------------ ids
+
+
+@pytest.mark.parametrize("raw", ["550e8400-e29b-41d4-a716-446655440000", "550E8400-E29B-41D4-A716-446655440000"])
+def test_a_uuid_is_read_in_either_case(raw: str) -> None:
+    assert fields.uuid(raw, SHANGHAI) == UUID(int=0x550E8400E29B41D4A716446655440000)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        *(
+            "550e8400e29b41d4a716446655440000",
+            "{550e8400-e29b-41d4-a716-446655440000}",
+            "550e8400-e29b-41d4-a716-44665544",
+        ),
+        *("urn:uuid:550e8400-e29b-41d4-a716-446655440000", "550e8400-e29b-41d4-a716-44665544000g", "550e8400"),
+        *(
+            " 550e8400-e29b-41d4-a716-446655440000",
+            "550e8400-e29b-41d4-a716-446655440000\n",
+            "5５0e8400-e29b-41d4-a716-446655440000",
+        ),
+        *(UUID(int=1), 0x550E8400E29B41D4A716446655440000, True),
+    ],
+)
+def test_what_is_no_uuid_in_its_usual_spelling_is_refused(raw: Any) -> None:
+    assert "is not a UUID" in refused(fields.uuid, raw)
 
 
 anything: st.SearchStrategy[Any] = st.recursive(

@@ -4,7 +4,7 @@ from etl.sources.lbank.auth import Settings, judge, server_time_ms, sign
 from etl.sources.lbank.streams import STREAMS, check
 from etl.stream import Source
 
-LBANK = Source(
+SOURCE = LBANK = Source(
     name="lbank",
     title="LBank",
     base_url="https://affiliate.lbankverify.com",

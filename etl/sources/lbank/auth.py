@@ -34,7 +34,7 @@ from etl.stream import Draft, Params, Request
 class Settings(BaseModel):
     """The account keys that only LBank has."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     api_key: SecretStr = Field(min_length=1, description="API key of the affiliate account")
     open_id: str = Field(min_length=1, description="the affiliate's own open id")

@@ -3,14 +3,15 @@
 Days are those of UTC+8: 1724774400000 is the midnight of 2024-08-28 there, and a day has 86400000 ms.
 """
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+from etl.reads import Snapshot
 from etl.stream import Partition, Rate
 from etl.windows import Window
 from tests.sources.documented import Documented
 
-SETTINGS = {"api_key": "key", "secret_key": "secret", "open_id": "LBA0000001"}
+SETTINGS = {"api_key": "canary-key-7b1c9a", "secret_key": "canary-secret-d41d8c", "open_id": "LBA0000001"}
 # "Rate Limit: 5 requests/10s"
 RATE = Rate(5, 10.0)
 _PAGES = {"start": True, "pageSize": True}
@@ -50,6 +51,7 @@ STREAMS = {
     "team_members": Documented(
         path="/affiliate-api/v2/invite/user/team/list",
         rate=RATE,
+        reads=Snapshot,
         parameters={**_SPAN, **_PAGES},
         window=Window(date(2024, 7, 18), date(2024, 7, 19)),
         read_at=_READ_MEMBERS,
@@ -59,6 +61,7 @@ STREAMS = {
     "team_members_legacy": Documented(
         path="/affiliate-api/v2/invite/user/list",
         rate=RATE,
+        reads=Snapshot,
         parameters={**_SPAN, **_PAGES},
         window=Window(date(2024, 7, 18), date(2024, 7, 19)),
         read_at=_READ_MEMBERS,
@@ -68,6 +71,7 @@ STREAMS = {
     "member_info": Documented(
         path="/affiliate-api/v2/invite/user/info",
         rate=RATE,
+        reads=Snapshot,
         parameters={"openId": True},
         partition=Partition.of(open_id="LBA0001001"),
         window=Window(date(2024, 7, 29), date(2024, 7, 30)),
@@ -80,6 +84,9 @@ STREAMS = {
     "commissions": Documented(
         path="/affiliate-api/v2/commission/stats/symbol/list",
         rate=RATE,
+        most_days=31,
+        # paid after 10:00 (UTC+8) on T+1, and two days for corrections
+        settles_after=timedelta(hours=58),
         parameters={"openId": True, "tradeType": True, **_SPAN, "coin": True, **_PAGES},
         left_out=frozenset({"coin"}),  # "null for all coins"
         partition=Partition.of(open_id="LBA0H1xxxx"),
@@ -108,6 +115,8 @@ STREAMS = {
     "member_trades": Documented(
         path="/affiliate-api/v2/trade/user",
         rate=RATE,
+        most_days=31,
+        settles_after=timedelta(days=1),
         parameters={"openId": True, "tradeType": True, **_SPAN},
         partition=Partition.of(open_id="LBA0H14XXX", market="spot"),
         window=Window(date(2024, 7, 17), date(2024, 7, 18)),
@@ -134,6 +143,8 @@ STREAMS = {
     "team_trades": Documented(
         path="/affiliate-api/v2/trade/user/team",
         rate=RATE,
+        most_days=31,
+        settles_after=timedelta(days=1),
         parameters={"openId": True, "tradeType": True, **_SPAN},
         partition=Partition.of(open_id="LBA0H1XXXX", market="futures"),
         window=Window(date(2024, 7, 17), date(2024, 8, 17)),
@@ -160,6 +171,8 @@ STREAMS = {
     "futures_turnover": Documented(
         path="/affiliate-api/v2/trade/future",
         rate=RATE,
+        most_days=1,
+        settles_after=timedelta(days=1),
         parameters={"openId": True, "userType": True, "symbol": False, **_SPAN},
         partition=Partition.of(open_id="LBA0000001", scope="ALL", symbol=""),
         window=Window(date(2024, 8, 28), date(2024, 8, 29)),
@@ -187,6 +200,8 @@ STREAMS = {
     "transfers": Documented(
         path="/affiliate-api/v2/money/detail/list",
         rate=RATE,
+        most_days=31,
+        settles_after=timedelta(days=1),
         parameters={
             "openId": True,
             "userType": True,
