@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
+from email.utils import format_datetime
 from random import Random
 from types import TracebackType
 from typing import Final, Self
@@ -209,6 +210,7 @@ class Sandbox:
             reply = answer(self._time()) if let_in else exchange.too_frequent(received, self._time())
             response = _response(reply, entry)
         entry.http_status = response.status
+        response.headers["Date"] = format_datetime(self._time().astimezone(UTC), usegmt=True)
         await _pause(after)
         return response
 

@@ -32,10 +32,14 @@ CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 NAMES = ("lbank", "coinw", "orderly", "ztdx")
 # The private key is the one of sources/orderly/signature_vectors.json: made up, registered nowhere.
 SECRETS = {
-    **{"LBANK_API_KEY": "key", "LBANK_SECRET_KEY": "secret", "LBANK_OPEN_ID": "LBA1"},
-    **{"COINW_API_KEY": "key", "COINW_SECRET_KEY": "secret", "ZTDX_TOKEN": "token"},
-    **{"ORDERLY_ACCOUNT_ID": "0x" + "ab" * 32},
-    **{"ORDERLY_SECRET_KEY": "ed25519:666vaJTNnD49ebK3FKaFxY53nAoY1mcSaoeKM8Eg34WR"},
+    "LBANK_API_KEY": "key",
+    "LBANK_SECRET_KEY": "secret",
+    "LBANK_OPEN_ID": "LBA1",
+    "COINW_API_KEY": "key",
+    "COINW_SECRET_KEY": "secret",
+    "ZTDX_TOKEN": "token",
+    "ORDERLY_ACCOUNT_ID": "0x" + "ab" * 32,
+    "ORDERLY_SECRET_KEY": "ed25519:666vaJTNnD49ebK3FKaFxY53nAoY1mcSaoeKM8Eg34WR",
 }
 ROOT_OPTIONS = {"--help", "--config", "--version", "--install-completion", "--show-completion"}
 
