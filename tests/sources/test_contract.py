@@ -226,7 +226,10 @@ def test_what_a_response_says_instead_of_rows_is_noted(source: Source, stream: S
 @every_stream
 def test_a_reading_speaks_for_the_rows_that_it_brings(source: Source, stream: Stream) -> None:
     for batch in normalise(stream, example_rows(source, stream), context(source, stream)):
+        page, table = documented(source, stream), batch.into.table.name
         speaks_for = scope_of(batch.into, context(source, stream))
+        assert (None if batch.into.scope is None else speaks_for) == page.speaks_for.get(table, {})
+        assert batch.into.mentions == page.mentions.get(table)
         for row in batch.rows:
             assert {name: row[name] for name in speaks_for} == speaks_for
 
@@ -242,6 +245,13 @@ def test_the_readme_names_the_stream(source: Source, stream: Stream, request: py
 
 
 # ------------------------------------------------------------------------------------------------ the source
+
+
+@every_source
+def test_host_and_day_zone_are_those_that_facts_tells(source: Source) -> None:
+    expected = importlib.import_module(f"tests.sources.{source.name}.expected")
+    assert (source.base_url, source.day_zone) == (expected.BASE_URL, expected.DAY_ZONE)
+    assert account(source).subject_id == expected.SUBJECT
 
 
 @every_source
