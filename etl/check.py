@@ -77,8 +77,11 @@ async def _ask(account: Account, client: Client, *, held_seconds: float) -> Find
 
 
 def clock_skew_seconds(account: Account, paid: Paid) -> float | None:
-    """How far this machine's clock is ahead of the provider's; None where its answer tells no time."""
+    """How far this machine's clock is ahead of the provider's, told by its answer or else by the answer's Date header;
+    None where neither tells a time."""
     server_ms = account.source.server_time_ms(decoded(paid.answer.body))
+    if server_ms is None and paid.answer.date is not None:
+        server_ms = epoch_ms(paid.answer.date) + 500  # it tells whole seconds: the middle is the best guess
     if server_ms is None:
         return None
     middle: datetime = paid.sent_at + (paid.received_at - paid.sent_at) / 2

@@ -283,7 +283,7 @@ def demo(
     members: Annotated[int, typer.Option(min=1, help="How many people the affiliate has brought.")] = 200,
     days: Annotated[int, typer.Option(min=1, help="How many days of history.")] = 90,
 ) -> None:
-    """Sync a simulated exchange into an embedded Postgres, and show what BI would see."""
+    """Sync four simulated exchanges into an embedded Postgres, and show what BI would see."""
     raise typer.Exit(commands.run_to_end(demonstration.run(members=members, days=days, print_plan=print_plan)))
 
 
@@ -296,7 +296,9 @@ def sandbox(
     now: Annotated[
         str | None, typer.Option(help="The moment it is, ISO 8601 with zone; left out: the real one.")
     ] = None,
-    rate: Annotated[str, typer.Option(help="The limit of each endpoint, as requests/seconds.")] = "5/10",
+    rate: Annotated[
+        str | None, typer.Option(help="A limit for every endpoint, as requests/seconds; left out: each one's own.")
+    ] = None,
     latency_ms: Annotated[float, typer.Option(help="Random latency of up to so much.")] = 0,
 ) -> None:
     """Serve the simulated exchanges, for development and tests."""

@@ -11,7 +11,8 @@ import string
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
@@ -159,7 +160,19 @@ async def _read(response: aiohttp.ClientResponse) -> Answer:
         size += len(chunk)
         if size > LARGEST_BODY:
             raise AnswerUnreadable(f"the answer is larger than {LARGEST_BODY} bytes")
-    return Answer(response.status, b"".join(chunks), _retry_after(response.headers.get("Retry-After")))
+    headers = response.headers
+    return Answer(
+        response.status, b"".join(chunks), _retry_after(headers.get("Retry-After")), _date(headers.get("Date"))
+    )
+
+
+def _date(value: str | None) -> datetime | None:
+    """The moment of a Date header; None where it is missing or names none."""
+    try:
+        moment = parsedate_to_datetime(value or "")
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _retry_after(value: str | None) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -15,11 +16,12 @@ from etl.windows import Window
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer as it arrived."""
+    """An HTTP answer as it arrived; `date` is the server's clock in its Date header, of whole seconds."""
 
     http_status: int
     body: bytes
     retry_after_seconds: float | None = None
+    date: datetime | None = None
 
 
 Drafter = Callable[[Params], Draft]

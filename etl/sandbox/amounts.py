@@ -1,12 +1,13 @@
 """Exact amounts of the simulated world: drawn with varied scales, added without rounding, written as sent."""
 
 from collections.abc import Iterable
-from decimal import Context, Decimal, Inexact, InvalidOperation
+from decimal import ROUND_HALF_UP, Context, Decimal, Inexact, InvalidOperation
 from random import Random
 from typing import NamedTuple
 
 # Python's default context rounds at 28 digits; sums over a team have more.
 _EXACT = Context(prec=400, traps=[Inexact, InvalidOperation])
+_ROUNDED = Context(prec=400, rounding=ROUND_HALF_UP)
 
 
 class Totals(NamedTuple):
@@ -29,6 +30,31 @@ def add(left: Decimal, right: Decimal) -> Decimal:
 def subtract(left: Decimal, right: Decimal) -> Decimal:
     """The exact difference."""
     return _EXACT.subtract(left, right)
+
+
+def times(amount: Decimal, factor: Decimal | int) -> Decimal:
+    """The exact product."""
+    return _EXACT.multiply(amount, factor)
+
+
+def sum_of(parts: Iterable[Decimal]) -> Decimal:
+    """The exact sum, of the largest scale among the parts; 0 for none."""
+    found = Decimal(0)
+    for part in parts:
+        found = _EXACT.add(found, part)
+    return found
+
+
+def padded(amount: Decimal, scale: int) -> Decimal:
+    """The same amount, written with at least `scale` decimals."""
+    return _EXACT.add(amount, of_scale(0, scale))
+
+
+def percentage(part: Decimal, whole: Decimal) -> Decimal:
+    """100 x part / whole with 8 decimals, halves rounded away from zero; 0 where the whole is 0."""
+    if not whole:
+        return Decimal(0)
+    return _ROUNDED.quantize(_ROUNDED.divide(times(part, 100), whole), of_scale(1, 8))
 
 
 def total(parts: Iterable[Totals]) -> Totals | None:

@@ -7,27 +7,33 @@ import asyncio
 import inspect
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
+from email.utils import format_datetime
 from random import Random
 from types import TracebackType
 from typing import Final, Self
 
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from etl.sandbox.lbank import LBank, failure, success
-from etl.sandbox.lbank_access import CREDENTIALS, TOO_FREQUENT, AccessControl, Parameters, RefusedError
+from etl.sandbox import credentials
+from etl.sandbox.configuration import accounts_toml
+from etl.sandbox.credentials import API_KEY, OPEN_ID, SECRET_KEY
+from etl.sandbox.exchanges import RATES, open_coinw, open_orderly, open_ztdx, rsa_key
+from etl.sandbox.lbank import LBank
+from etl.sandbox.lbank_access import AccessControl
+from etl.sandbox.lbank_exchange import LBankExchange
 from etl.sandbox.limits import SlidingWindow
-from etl.sandbox.world import AFFILIATE_ID, World
+from etl.sandbox.wire import HTML, Exchange, Received, Reply
+from etl.sandbox.world import World
 
-# Made up; they open nothing but the sandbox.
-API_KEY: Final = "5a4db0c5-0000-4000-8000-5a4db0c50001"
-SECRET_KEY: Final = "SANDBOXSECRET0000000000000000001"  # noqa: S105
-OPEN_ID: Final = AFFILIATE_ID
+__all__ = ["API_KEY", "OPEN_ID", "SECRET_KEY", "Fault", "RequestEntry", "Sandbox", "real_clock", "serve"]
+
+_TOKEN_LIFE: Final = timedelta(hours=24)
+_NOT_FOUND: Final = "<html><head><title>404 Not Found</title></head><body><h1>404 Not Found</h1></body></html>\n"
 
 Fault = Callable[[web.Request], web.StreamResponse | Awaitable[web.StreamResponse | None] | None]
 
@@ -41,7 +47,8 @@ def real_clock() -> datetime:
 class RequestEntry:
     """One request as the exchange saw it. `arrived` is in monotonic seconds, the moment the limit counted it.
 
-    `params` leaves the credentials out. `error_code` is None while unanswered and where a fault stepped in.
+    `params` leaves the credentials out. `error_code` is 0 for a success, else the exchange's own; None while
+    unanswered and where a fault stepped in.
     """
 
     arrived: float
@@ -50,16 +57,19 @@ class RequestEntry:
     path: str
     params: dict[str, str]
     http_status: int | None = None
-    error_code: int | None = None
+    error_code: int | str | None = None
     rows: int = 0
 
 
 class Sandbox:
-    """A running exchange, for `async with`. `rate_requests` 0 switches the limit off.
+    """The running exchanges on one port, for `async with`.
 
-    `clock` is the server's own time, from which timestamps may be `freshness_seconds` away; None switches
-    that check off. `world.now`, apart from it, decides what there is to see. `faults` are asked in turn about
-    each request within the limit; the first response that one gives is sent instead of the answer.
+    `rate_requests` and `rate_period_seconds`, where given, hold for every exchange in place of its own; 0 requests
+    switches the limits off. `clock` is the servers' own time, from which timestamps may be `freshness_seconds`
+    away; None switches that check off. `world.now`, apart from it, decides what there is to see. `faults` are
+    asked in turn about each request within the limit; the first response that one gives is sent instead of the
+    answer. `end_inclusive`, `newest_first` and the keys are LBank's; the other exchanges have options of their
+    own, on `coinw`, `orderly` and `ztdx`, which can be set at any time.
     """
 
     def __init__(
@@ -68,8 +78,8 @@ class Sandbox:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
-        rate_requests: int = 5,
-        rate_period_seconds: float = 10.0,
+        rate_requests: int | None = None,
+        rate_period_seconds: float | None = None,
         latency_ms: tuple[float, float] = (0, 0),
         seed: int = 1,
         api_key: str = API_KEY,
@@ -82,21 +92,37 @@ class Sandbox:
         newest_first: bool = False,
     ) -> None:
         self.world = world
-        self.lbank = LBank(world, end_inclusive=end_inclusive, newest_first=newest_first)
         self.requests: list[RequestEntry] = []
         self.faults: list[Fault] = []
         self.latency_ms = latency_ms
         self.api_key = api_key
         self.secret_key = secret_key
-        self._access = AccessControl(
+        self.lbank = LBank(world, end_inclusive=end_inclusive, newest_first=newest_first)
+        access = AccessControl(
             api_key=api_key,
             secret_key=secret_key,
-            rsa_public_key=_public_key(rsa_public_key),
+            rsa_public_key=rsa_key(rsa_public_key),
             clock=clock,
             freshness_seconds=freshness_seconds,
         )
+        self.coinw = open_coinw(world, clock, freshness_seconds=freshness_seconds)
+        self.orderly = open_orderly(world, clock)
+        self.ztdx = open_ztdx(world, clock, freshness_seconds=freshness_seconds)
+        self._exchanges: Mapping[str, Exchange] = {
+            "lbank": LBankExchange(self.lbank, access),
+            "coinw": self.coinw,
+            "orderly": self.orderly,
+            "ztdx": self.ztdx,
+        }
+        self._limits = {
+            name: SlidingWindow(
+                requests if rate_requests is None else rate_requests,
+                seconds if rate_period_seconds is None else rate_period_seconds,
+                monotonic=monotonic,
+            )
+            for name, (requests, seconds) in RATES.items()
+        }
         self._clock = clock
-        self._limit = SlidingWindow(rate_requests, rate_period_seconds, monotonic=monotonic)
         self._rng = Random(seed)
         self._host, self._port = host, port
         self._runner: web.AppRunner | None = None
@@ -111,12 +137,46 @@ class Sandbox:
         """The affiliate's own open id."""
         return self.world.affiliate.open_id
 
+    def ztdx_token(self) -> str:
+        """A token that ZTDX takes for 24 hours from now, by the sandbox's clock."""
+        return credentials.ztdx_token(self._time() + _TOKEN_LIFE)
+
+    def configuration(
+        self,
+        start_date: date,
+        *,
+        suffix: str = "sandbox",
+        rate_limits: Mapping[str, tuple[int, float]] | None = None,
+    ) -> str:
+        """The TOML of four accounts, one at each exchange; `rate_limits` names sources: (requests, seconds)."""
+        ztdx: dict[str, str | list[str]] = {"token": self.ztdx_token()}
+        if self.ztdx.path_prefix:
+            ztdx["path_prefix"] = self.ztdx.path_prefix
+        return accounts_toml(
+            {
+                "lbank": {"api_key": self.api_key, "secret_key": self.secret_key, "open_id": self.open_id},
+                "coinw": {
+                    "api_key": self.coinw.access.api_key,
+                    "secret_key": self.coinw.access.secret_key,
+                    "activities": list(self.world.coinw.activities),
+                },
+                "orderly": {
+                    "account_id": credentials.ORDERLY_ACCOUNT_ID,
+                    "secret_key": credentials.ORDERLY_SECRET_KEY,
+                },
+                "ztdx": ztdx,
+            },
+            base_url=self.url,
+            start_date=start_date,
+            suffix=suffix,
+            rate_limits=rate_limits or {},
+        )
+
     async def __aenter__(self) -> Self:
         app = web.Application()
-        for path in self.lbank.endpoints:
-            app.router.add_get(path, self._answer_lbank, allow_head=False)
         app.router.add_get("/_sandbox/requests", self._tell_requests)
         app.router.add_post("/_sandbox/reset", self._reset)
+        app.router.add_route("*", "/{path:.*}", self._answer)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
         await self._runner.setup()
         await web.TCPSite(self._runner, self._host, self._port).start()
@@ -129,45 +189,52 @@ class Sandbox:
         if self._runner:
             await self._runner.cleanup()
 
-    async def _answer_lbank(self, request: web.Request) -> web.StreamResponse:
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
         before, after = self._latency()
         await _pause(before)
-        query = dict(request.query)
-        at, let_in = self._limit.arrive(query.get("api_key", ""), request.path)
-        shown = {name: value for name, value in query.items() if name not in CREDENTIALS}
+        name = self._exchange_of(request)
+        if name is None:
+            return web.Response(status=404, text=_NOT_FOUND, content_type=HTML)
+        received = Received(
+            request.method, request.path, request.raw_path, request.query, request.headers, await request.read()
+        )
+        exchange = self._exchanges[name]
+        at, let_in = self._limits[name].arrive(exchange.credential_of(received), request.path)
+        shown = exchange.parameters_of(received)
         entry = RequestEntry(at, real_clock(), request.method, request.path, shown)
         self.requests.append(entry)
-        response = await self._response(request, entry, let_in=let_in)
+        # Credentials are looked at even over the limit: what can be used once is spent, too.
+        answer = exchange.receive(received)
+        response = await self._fault(request) if let_in else None
+        if response is None:
+            reply = answer(self._time()) if let_in else exchange.too_frequent(received, self._time())
+            response = _response(reply, entry)
         entry.http_status = response.status
+        response.headers["Date"] = format_datetime(self._time().astimezone(UTC), usegmt=True)
         await _pause(after)
         return response
 
-    async def _response(self, request: web.Request, entry: RequestEntry, *, let_in: bool) -> web.StreamResponse:
-        # Credentials are looked at even over the limit: the echostr of a refused request is spent, too.
-        admitted = self._admit(request)
-        if let_in:
-            for fault in self.faults:
-                given = fault(request)
-                response = await given if inspect.isawaitable(given) else given
-                if response is not None:
-                    return response
-        else:
-            admitted = RefusedError(TOO_FREQUENT)
-        now = self._clock() if self._clock else self.world.now
-        try:
-            if isinstance(admitted, RefusedError):
-                raise admitted
-            answer = success(self.lbank.ask(request.path, admitted), now)
-        except RefusedError as refusal:
-            answer = failure(refusal.error_code, now)
-        entry.error_code, entry.rows = answer.error_code, answer.rows
-        return web.json_response(answer.body)
+    def _exchange_of(self, request: web.Request) -> str | None:
+        """The name of the exchange that has the path; None where nobody has."""
+        for name, exchange in self._exchanges.items():
+            method = exchange.method_of(request.path)
+            if method == request.method:
+                return name
+            if method is not None:
+                raise web.HTTPMethodNotAllowed(request.method, [method])
+        return None
 
-    def _admit(self, request: web.Request) -> Parameters | RefusedError:
-        try:
-            return self._access.admit(request.query, request.headers)
-        except RefusedError as refusal:
-            return refusal
+    async def _fault(self, request: web.Request) -> web.StreamResponse | None:
+        for fault in self.faults:
+            given = fault(request)
+            response = await given if inspect.isawaitable(given) else given
+            if response is not None:
+                return response
+        return None
+
+    def _time(self) -> datetime:
+        """The servers' own time."""
+        return self._clock() if self._clock else self.world.now
 
     def _latency(self) -> tuple[float, float]:
         """Seconds on the way there and on the way back, which together make up one drawn latency."""
@@ -188,18 +255,14 @@ class Sandbox:
         return web.json_response({"cleared": cleared})
 
 
+def _response(reply: Reply, entry: RequestEntry) -> web.Response:
+    entry.error_code, entry.rows = reply.error_code, reply.rows
+    return web.Response(status=reply.status, text=reply.text, content_type=reply.content_type)
+
+
 async def _pause(seconds: float) -> None:
     if seconds > 0:
         await asyncio.sleep(seconds)
-
-
-def _public_key(given: RSAPublicKey | str | None) -> RSAPublicKey | None:
-    if not isinstance(given, str):
-        return given
-    key = load_pem_public_key(given.encode())
-    if not isinstance(key, RSAPublicKey):
-        raise TypeError("rsa_public_key is not an RSA key")
-    return key
 
 
 def serve(sandbox: Sandbox, *, announce: Callable[[Sandbox], None] | None = None) -> None:

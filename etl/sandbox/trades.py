@@ -23,12 +23,13 @@ class TradeDay:
 
 
 class TradeBook:
-    """All trades, found by market, day and person."""
+    """All trades, found by market, day and person. `version` grows with every change."""
 
     def __init__(self) -> None:
         self._days: dict[tuple[Market, date], dict[str, TradeDay]] = {}
         self._first: dict[str, datetime] = {}
         self._span: tuple[date, date] | None = None
+        self.version = 0
 
     def put(self, open_id: str, market: Market, day: date, trades: tuple[Trade, ...]) -> None:
         """Sets the trades of a day in place of those that were there."""
@@ -36,6 +37,7 @@ class TradeBook:
         whole = total(Totals(trade.volume, trade.fee) for trade in ordered)
         if whole is None:
             raise ValueError("a day needs at least one trade")
+        self.version += 1
         self._days.setdefault((market, day), {})[open_id] = TradeDay(ordered, whole)
         first = ordered[0].at
         self._first[open_id] = min(self._first.get(open_id, first), first)

@@ -67,3 +67,100 @@ class TurnoverSeen(NamedTuple):
 
     turnover: str
     fee: str
+
+
+class VolumeRowSeen(NamedTuple):
+    """One row of a direct invitee's volume; a day can have several."""
+
+    uid: str
+    day: date
+    volume: str
+    row_id: int
+
+
+class VolumeDaySeen(NamedTuple):
+    """The exact sum of a day's rows, with the larger scale."""
+
+    uid: str
+    day: date
+    volume: str
+
+
+class ActivityPeriodSeen(NamedTuple):
+    """A participation over a calendar month; `period_end` is its last day."""
+
+    activity_id: str
+    uid: str
+    period_start: date
+    period_end: date
+    transfer_in: str
+    transfer_out: str
+    net_transfer_in: str
+    volume: str
+    profit: str
+    roi_pct: str
+    initial_net_value: str
+
+
+class ActivityDaySeen(NamedTuple):
+    """One day of a participation, on which something happened."""
+
+    activity_id: str
+    uid: str
+    day: date
+    transfer_in: str
+    transfer_out: str
+    volume: str
+
+
+class BrokerDaySeen(NamedTuple):
+    """A UTC day of the whole broker; counts and amounts alike are the exact text of the number sent."""
+
+    day: date
+    direct_invites: str
+    indirect_invites: str
+    invites: str
+    direct_traded: str
+    indirect_traded: str
+    direct_volume: str
+    indirect_volume: str
+    volume: str
+    broker_fee: str
+    direct_rebate: str
+    indirect_rebate: str
+    direct_bonus_rebate: str
+    base_rebate: str
+
+
+class BrokerAccountDaySeen(NamedTuple):
+    """A UTC day of one account, as a reading of that single day tells it."""
+
+    account_id: str
+    day: date
+    wallet_address: str
+    direct_invites: str
+    indirect_invites: str
+    invites: str
+    direct_traded: str
+    indirect_traded: str
+    direct_volume: str
+    indirect_volume: str
+    volume: str
+    broker_fee: str
+    direct_rebate: str
+    indirect_rebate: str
+    direct_bonus_rebate: str
+    base_rebate: str
+
+
+class ReferralEventSeen(NamedTuple):
+    """One entry of the log of referrals."""
+
+    event_id: str
+    action: str
+    target_address: str | None
+    referral_code: str | None
+    amount: str | None
+    old_value: str | None
+    new_value: str | None
+    occurred_at: datetime

@@ -15,7 +15,9 @@ from zoneinfo import ZoneInfo
 
 from etl.sandbox import activity, amounts
 from etl.sandbox.activity import MARKETS, TRANSFER_KINDS, Commission, Market, Trade, Transfer, TransferKind
+from etl.sandbox.broker import Broker
 from etl.sandbox.horizon import DAY, MILLISECOND, Horizon
+from etl.sandbox.invitees import Invitees
 from etl.sandbox.lives import make_lives
 from etl.sandbox.occasions import certain_transfers
 from etl.sandbox.people import (
@@ -27,6 +29,7 @@ from etl.sandbox.people import (
     make_people,
     make_person,
 )
+from etl.sandbox.referral_log import ReferralLog
 from etl.sandbox.team import Scope, Team
 from etl.sandbox.trades import TradeBook
 from etl.sandbox.views import CommissionDaySeen, MemberSeen, TradeDaySeen, TransferSeen, TurnoverSeen
@@ -36,7 +39,11 @@ DAY_ZONE: Final = "Asia/Shanghai"
 
 
 class World:
-    """The affiliate, its members, their trades, commissions and transfers. Make one with `World.make`."""
+    """The affiliate, its members, their trades, commissions and transfers. Make one with `World.make`.
+
+    `coinw`, `orderly` and `ztdx` are the same people and trades as those exchanges know them; what they hold is
+    drawn when it is first asked for.
+    """
 
     def __init__(self, *, seed: int, horizon: Horizon, affiliate: Person, clock: Callable[[], datetime]) -> None:
         self.seed = seed
@@ -45,6 +52,9 @@ class World:
         self.clock = clock
         self.team = Team(affiliate)
         self.trades = TradeBook()
+        self.coinw = Invitees(seed=seed, horizon=horizon, team=self.team, trades=self.trades, now=lambda: self.now)
+        self.orderly = Broker(seed=seed, horizon=horizon, team=self.team, trades=self.trades, now=lambda: self.now)
+        self.ztdx = ReferralLog(seed=seed, horizon=horizon, team=self.team, now=lambda: self.now)
         self._commissions: dict[str, list[Commission]] = {}
         self._transfers: dict[TransferKind, list[Transfer]] = {kind: [] for kind in TRANSFER_KINDS}
         self._first_transfer: dict[str, datetime] = {}

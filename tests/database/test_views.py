@@ -284,6 +284,15 @@ async def test_day_before_every_horizon_is_not_vouched_for(connection: asyncpg.C
     assert await finality(connection) == [False, True]
 
 
+async def test_no_day_waits_for_activities_which_settle_after_their_month(connection: asyncpg.Connection) -> None:
+    await insert(connection, "warehouse.trade_day", *(trade("A", "1", "1", day) for day in (FIRST, SECOND)))
+    await cover(connection, "ACT20260307", date(2026, 2, 1), "{[2026-03-02,2026-03-03)}", stream="activity")
+    assert await finality(connection) == [False, False], "activities vouch for no day, either"
+
+    await cover(connection, "", FIRST, "{[2026-03-01,2026-03-02)}", stream="invitee_volume")
+    assert await finality(connection) == [True, False]
+
+
 async def test_coverage_of_another_account_settles_nothing(connection: asyncpg.Connection) -> None:
     await insert(connection, "warehouse.trade_day", trade("A", "1", "1", account="second"))
 

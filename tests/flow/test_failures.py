@@ -38,7 +38,7 @@ def failing(
 
 async def test_a_wrong_secret_costs_one_request_and_is_told_in_a_sentence(warehouse_dsn: str) -> None:
     async with exchange(small_world()) as sandbox:
-        night = Night(sandbox, warehouse_dsn, secret_key="WRONG")
+        night = Night(sandbox, warehouse_dsn, secrets={"secret_key": "WRONG"})
         [outcome] = await night.sync()
         assert exit_code([outcome]) == 1
         assert len(sandbox.requests) <= 3
@@ -81,7 +81,7 @@ async def test_a_refused_partition_stops_no_other_and_heals_by_itself(warehouse_
         sandbox.faults.append(fault)
         outcomes = await night.sync()
         assert exit_code(outcomes) == 1
-        rows = expected(sandbox.world)["trade_day"]
+        rows = expected(night)["trade_day"]
         lucky = Counter({row: n for row, n in rows.items() if (row[0], row[1]) != ("member", unlucky)})
         assert await loaded(night, "trade_day") == lucky
         failed = await night.rows("SELECT DISTINCT partition FROM ops.issue WHERE kind = 'window_failed'")
@@ -135,7 +135,7 @@ async def test_an_endpoint_that_is_down_is_left_alone_while_the_others_go_on(war
         asked: Any = Counter(request.path.rpartition("/")[2] for request in sandbox.requests)
         windows_tried = asked["future"] / 5
         assert 5 <= windows_tried <= 20, "of 41 windows the lane gives up after five in a row"
-        assert await loaded(night, "transfer") == expected(sandbox.world)["transfer"]
+        assert await loaded(night, "transfer") == expected(night)["transfer"]
         sandbox.faults.clear()
         assert exit_code(await night.sync()) == 0
         await assert_equals_world(night)
@@ -151,14 +151,14 @@ async def test_an_endpoint_that_is_closed_ends_neither_the_account_nor_costs_mor
         assert outcome.totals.outcome == "incomplete"
         asked = Counter(request.path.rpartition("/")[2] for request in sandbox.requests)
         assert asked["future"] <= 16, "those under way when it was told, of 41 windows"
-        assert await loaded(night, "transfer") == expected(sandbox.world)["transfer"]
-        assert await loaded(night, "trade_day") == expected(sandbox.world)["trade_day"]
+        assert await loaded(night, "transfer") == expected(night)["transfer"]
+        assert await loaded(night, "trade_day") == expected(night)["trade_day"]
 
 
 async def test_one_account_that_is_refused_stops_no_other(warehouse_dsn: str) -> None:
     async with exchange(small_world()) as good, exchange(small_world()) as bad:
         night = Night(good, warehouse_dsn)
-        refused = Night(bad, warehouse_dsn, name="lbank-other", secret_key="WRONG")
+        refused = Night(bad, warehouse_dsn, name="lbank-other", secrets={"secret_key": "WRONG"})
         outcomes = await night.sync(None, refused)
         assert exit_code(outcomes) == 1
         assert [outcome.totals.outcome for outcome in outcomes] == ["done", "failed"]

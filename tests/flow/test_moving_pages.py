@@ -20,7 +20,7 @@ async def test_a_list_that_moved_is_read_again_and_its_pages_tell_when_each_read
 
         sandbox.faults.append(someone_joins)
         assert exit_code(await night.sync()) == 0
-        listed = expected(sandbox.world)["invitee"]
+        listed = expected(night)["invitee"]
         lists = {row: n for row, n in listed.items() if row[-1] == "list"}
         assert await loaded(night, "invitee") == lists
         readings = await night.rows("SELECT reading, page_number FROM raw.page ORDER BY page_id")

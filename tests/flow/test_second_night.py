@@ -4,40 +4,18 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
-from etl.load.coverage import read_coverage
-from etl.load.roster import read_members
-from etl.query.density import read_density
 from etl.sandbox.activity import make_transfer
-from etl.stream import Roster
-from etl.sync.plan import Asked, PlannedStream, plan_account
+from etl.sync.plan import Asked
 from etl.sync.run import exit_code
-from etl.warehouse.engine import connect
 from tests.flow.night import Night, exchange, small_world
-from tests.flow.truth import QUERIES, assert_equals_world
+from tests.flow.truth import COLUMNS, assert_equals_world
 
 DAY = timedelta(days=1)
 
 
 async def versions(night: Night) -> dict[str, set[tuple[Any, ...]]]:
     """The physical version of every row of every compared table."""
-    return {table: set(await night.rows(f"SELECT xmin::text, ctid::text FROM warehouse.{table}")) for table in QUERIES}
-
-
-async def planned(night: Night, asked: Asked | None = None) -> list[PlannedStream]:
-    """What `etl plan` says before the next command."""
-    connection = await connect(night.dsn)
-    try:
-        account = night.account()
-        return plan_account(
-            account,
-            asked or Asked(),
-            roster=Roster(await read_members(connection, account.name)),
-            coverage=await read_coverage(connection, account.name),
-            density=await read_density(connection, account.name),
-            today=account.today(night.clock()),
-        )
-    finally:
-        await connection.close()
+    return {table: set(await night.rows(f"SELECT xmin::text, ctid::text FROM warehouse.{table}")) for table in COLUMNS}
 
 
 async def test_a_sync_right_after_rewrites_no_row_and_asks_only_for_what_is_not_final(warehouse_dsn: str) -> None:
@@ -61,7 +39,7 @@ async def test_the_plan_knows_every_request_of_the_next_sync(warehouse_dsn: str)
         await night.sync()
         for later in (timedelta(), DAY, 3 * DAY):
             sandbox.world.now += later
-            plan = await planned(night)
+            plan = await night.planned()
             await night.sync()
             requests = sum(line.requests for line in plan)
             assert abs(requests - len(sandbox.requests)) <= 0.02 * len(sandbox.requests)
@@ -70,7 +48,7 @@ async def test_the_plan_knows_every_request_of_the_next_sync(warehouse_dsn: str)
 
 async def test_the_first_plan_says_at_least_where_it_cannot_know(warehouse_dsn: str) -> None:
     async with exchange(small_world()) as sandbox:
-        plan = {line.stream: line for line in await planned(Night(sandbox, warehouse_dsn))}
+        plan = {line.stream: line for line in await Night(sandbox, warehouse_dsn).planned()}
         assert plan["member_trades"].at_least
         assert plan["commissions"].at_least
         assert not plan["futures_turnover"].at_least

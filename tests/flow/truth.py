@@ -1,6 +1,7 @@
 """What the warehouse must hold, told by the sandbox's world; every amount as the text that was sent."""
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -9,53 +10,69 @@ from etl.sandbox.activity import MARKETS
 from etl.sandbox.world import World
 from tests.flow.night import Night
 
-QUERIES = {
-    "invitee": """
-        SELECT invitee_id, referral_code, registered_at, is_direct, has_deposited, has_traded, kyc_verified, level,
-            spot_commission_pct::text, futures_commission_pct::text, origin
-        FROM warehouse.invitee WHERE removed_at IS NULL AND origin IN ('list', 'info')""",
-    "invitee_balance_day": """
-        SELECT invitee_id, spot_assets::text, spot_assets_usdt::text, futures_assets::text, futures_bonus::text
-        FROM warehouse.invitee_balance_day WHERE removed_at IS NULL AND day = $1""",
-    "trade_day": """
-        SELECT scope, subject_id, market, day, volume::text, fee::text
-        FROM warehouse.trade_day WHERE removed_at IS NULL""",
-    "commission_day": """
-        SELECT recipient_id, market, coin, day, amount::text, amount_usdt::text
-        FROM warehouse.commission_day WHERE removed_at IS NULL""",
-    "futures_turnover": """
-        SELECT subject_id, scope, symbol, day, turnover::text, fee::text
-        FROM warehouse.futures_turnover WHERE removed_at IS NULL""",
-    "transfer": """
-        SELECT invitee_id, invitee_level, kind, direction, asset, amount::text, status, sub_status, created_at,
-            updated_at, order_id
-        FROM warehouse.transfer WHERE removed_at IS NULL""",
+Tables = dict[str, Counter[tuple[Any, ...]]]
+
+_SUMMARY = (
+    *("direct_invites", "indirect_invites", "invites", "direct_traded", "indirect_traded"),
+    *("direct_volume", "indirect_volume", "volume", "broker_fee"),
+    *("direct_rebate", "indirect_rebate", "direct_bonus_rebate", "base_rebate"),
+)
+_SUMMARY_TEXT = ", ".join(f"{name}::text" for name in _SUMMARY)
+
+COLUMNS = {
+    "invitee": "invitee_id, referral_code, registered_at, is_direct, has_deposited, has_traded, kyc_verified, level, "
+    "spot_commission_pct::text, futures_commission_pct::text, origin",
+    "invitee_balance_day": "invitee_id, day, spot_assets::text, spot_assets_usdt::text, futures_assets::text, "
+    "futures_bonus::text",
+    "trade_day": "scope, subject_id, market, day, volume::text, fee::text",
+    "commission_day": "recipient_id, market, coin, day, amount::text, amount_usdt::text",
+    "futures_turnover": "subject_id, scope, symbol, day, turnover::text, fee::text",
+    "transfer": "invitee_id, invitee_level, kind, direction, asset, amount::text, status, sub_status, created_at, "
+    "updated_at, order_id",
+    "activity_period": "activity_id, invitee_id, period_start, period_end, transfer_in::text, transfer_out::text, "
+    "net_transfer_in::text, volume::text, profit::text, roi_pct::text, initial_net_value::text",
+    "activity_day": "activity_id, invitee_id, day, transfer_in::text, transfer_out::text, volume::text",
+    "broker_day": f"day, {_SUMMARY_TEXT}",
+    "broker_account_day": f"invitee_id, day, wallet_address, {_SUMMARY_TEXT}",
+    "referral_event": "event_id::text, action, target_address, referral_code, amount::text, old_value, new_value, "
+    "occurred_at",
 }
 """By table, what is compared with the world."""
+_KNOWN_BY_LISTS = {"invitee": "AND origin IN ('list', 'info')"}
 
 
 async def loaded(night: Night, table: str) -> Counter[tuple[Any, ...]]:
-    """The rows of a table as the warehouse holds them."""
+    """The rows of a table as the warehouse holds them for the night's account; of balances, those of today."""
     world = night.sandbox.world
-    arguments = [world.horizon.day_of(world.now)] if "$1" in QUERIES[table] else []
-    return Counter(await night.rows(QUERIES[table], *arguments))
+    query = f"""
+        SELECT {COLUMNS[table]} FROM warehouse.{table}
+        WHERE account = $1 AND removed_at IS NULL {_KNOWN_BY_LISTS.get(table, "")}"""
+    rows = await night.rows(query, night.account().name)
+    if table == "invitee_balance_day":
+        rows = [row for row in rows if row[1] == world.horizon.day_of(world.now)]
+    return Counter(rows)
+
+
+def expected(night: Night) -> Tables:
+    """The rows of each table as a complete and exact reading of the whole history gives them."""
+    return _EXPECTED[night.source](night.sandbox.world)
 
 
 async def assert_equals_world(night: Night) -> None:
     """Every table holds what the world says: each row once, each amount digit for digit."""
-    for table, rows in expected(night.sandbox.world).items():
+    for table, rows in expected(night).items():
         found = await loaded(night, table)
         assert found - rows == Counter(), f"{table} holds what the world does not"
         assert rows - found == Counter(), f"{table} lacks what the world holds"
         assert rows, f"the world has nothing to compare {table} with"
 
 
-def expected(world: World) -> dict[str, Counter[tuple[Any, ...]]]:
-    """The rows of each table as a complete and exact reading of the whole history gives them."""
+def _lbank(world: World) -> Tables:
+    today = world.horizon.day_of(world.now)
     return {
         "invitee": Counter(_invitees(world)),
         "invitee_balance_day": Counter(
-            (one.open_id, one.spot_assets, one.spot_assets_usdt, one.futures_assets, one.futures_bonus)
+            (one.open_id, today, one.spot_assets, one.spot_assets_usdt, one.futures_assets, one.futures_bonus)
             for one in world.listed_members()
         ),
         "trade_day": Counter(_trades(world)),
@@ -72,6 +89,27 @@ def expected(world: World) -> dict[str, Counter[tuple[Any, ...]]]:
             for one in world.transfers()
         ),
     }
+
+
+def _coinw(world: World) -> Tables:
+    return {
+        "trade_day": Counter(
+            ("member", one.uid, "all", one.day, one.volume, None) for one in world.coinw.volume_days()
+        ),
+        "activity_period": Counter(tuple(one) for one in world.coinw.activity_periods()),
+        "activity_day": Counter(tuple(one) for one in world.coinw.activity_days()),
+    }
+
+
+def _orderly(world: World) -> Tables:
+    return {
+        "broker_day": Counter(tuple(one) for one in world.orderly.broker_days()),
+        "broker_account_day": Counter(tuple(one) for one in world.orderly.account_days()),
+    }
+
+
+def _ztdx(world: World) -> Tables:
+    return {"referral_event": Counter(tuple(one) for one in world.ztdx.events())}
 
 
 def _invitees(world: World) -> list[tuple[Any, ...]]:
@@ -110,3 +148,11 @@ def _turnover(world: World) -> list[tuple[Any, ...]]:
         rows.append((world.affiliate.open_id, "ALL", "", day, found.turnover, found.fee))
         day += timedelta(days=1)
     return rows
+
+
+_EXPECTED: Mapping[str, Callable[[World], Tables]] = {
+    "lbank": _lbank,
+    "coinw": _coinw,
+    "orderly": _orderly,
+    "ztdx": _ztdx,
+}

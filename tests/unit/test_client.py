@@ -6,7 +6,8 @@ import json
 import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from etl.errors import AccessRefused, ConnectionBroken, EtlError, ProviderBusy, 
 from etl.extract.client import Client, Paid, Try, open_client
 from etl.extract.pace import Pace
 from etl.extract.retry import Patience
+from etl.sources.lbank import LBANK
 from etl.stream import Draft, Rate
 from etl.windows import epoch_ms
 from tests.unit.samples import API_KEY, NOON, SECRET_KEY, enveloped, lbank_account
@@ -128,6 +130,47 @@ async def test_a_redirect_is_not_followed(status: int) -> None:
     assert isinstance(fault, EtlError)
     assert (len(exchange.requests), len(elsewhere.requests)) == (1, 0)
     assert [told.http_status for told in tries] == [status]
+
+
+EXPIRY = NOON + timedelta(seconds=90)
+
+
+async def fetched_before_expiry(exchange: Exchange, seconds: int) -> list[Try]:
+    """The tries of a fetch so many seconds before the account's credentials expire."""
+    tries: list[Try] = []
+    account = lbank_account(base_url=exchange.url, source=replace(LBANK, expires_at=lambda settings: EXPIRY))
+    async with open_client(lambda: EXPIRY - timedelta(seconds=seconds), patience=ONE_TRY) as client:
+        await client.fetch(account, DRAFT, Pace(Rate(100, 0.001)), tries.append)
+    return tries
+
+
+async def test_credentials_are_used_up_to_their_last_second() -> None:
+    async with serving(good) as exchange:
+        assert len(await fetched_before_expiry(exchange, 1)) == 1
+
+
+@pytest.mark.parametrize("seconds", [0, -5])
+async def test_no_request_is_made_with_credentials_that_have_expired(seconds: int) -> None:
+    async with serving(good) as exchange:
+        with pytest.raises(AccessRefused, match="the token of account lbank-main expired at 2024-08-28 04:01:30 UTC"):
+            await fetched_before_expiry(exchange, seconds)
+        assert exchange.requests == []
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        ("Wed, 28 Aug 2024 04:00:07 GMT", datetime(2024, 8, 28, 4, 0, 7, tzinfo=UTC)),
+        ("Wed, 28 Aug 2024 12:00:07 +0800", datetime(2024, 8, 28, 4, 0, 7, tzinfo=UTC)),
+        ("yesterday", None),
+        ("Wed, 99 Aug 2024 04:00:07 GMT", None),
+    ],
+)
+async def test_the_servers_clock_is_kept_as_its_date_header_tells_it(header: str, told: datetime | None) -> None:
+    async with serving(lambda request: web.Response(body=enveloped("[]"), headers={"Date": header})) as exchange:
+        paid, _ = await fetched(exchange.url)
+    assert isinstance(paid, Paid)
+    assert paid.answer.date == told
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """All pages of a window are read, kept, and believed only when they belong together."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from etl.extract.client import Paid
 from etl.extract.request import window_drafts
 from etl.extract.walk import Page, Reading, read_window
 from etl.sources.lbank.streams import FUTURES_TURNOVER, TEAM_MEMBERS, TEAM_MEMBERS_LEGACY
-from etl.stream import Draft, Partition, Stream
+from etl.stream import Draft, PageNumber, Partition, Stream
 from etl.windows import ONE_DAY, Window
 from tests.unit.samples import NOON, lbank_account, members, paid
 
@@ -161,6 +162,79 @@ async def test_a_page_is_handed_on_before_the_next_is_asked_for() -> None:
     drafter = window_drafts(TEAM_MEMBERS, lbank_account(), Partition(), WINDOW)
     await read_window(TEAM_MEMBERS, drafter, fetch, on_page=on_page)
     assert events == ["asked 0", "page 1", "asked 100", "page 2"]
+
+
+# ------------------------------------------------------------------------------------------------ totals
+
+COUNTED = replace(
+    TEAM_MEMBERS,
+    paging=PageNumber("page", "size", 100, total=lambda told: told["total"]),
+    rows=lambda told: told["list"],
+)
+
+
+class Counting:
+    """Serves a numbered, newest-first list and its total; `lists` is given the number of the request, from 1."""
+
+    def __init__(self, lists: Callable[[int], Sequence[int]], *, total: int | None = None) -> None:
+        self.lists = lists
+        self.total = total
+        self.asked: list[int] = []
+
+    async def fetch(self, draft: Draft) -> Paid:
+        number, size = int(draft.params["page"]), int(draft.params["size"])
+        self.asked.append(number)
+        rows = members(self.lists(len(self.asked)))
+        total = len(rows) if self.total is None else self.total
+        return paid(draft, {"list": rows[(number - 1) * size : number * size], "total": total})
+
+    async def read(self) -> Reading:
+        drafter = window_drafts(COUNTED, lbank_account(), Partition(), WINDOW)
+        return await read_window(COUNTED, drafter, self.fetch)
+
+
+@pytest.mark.parametrize(("rows", "pages"), [(0, 1), (99, 1), (100, 1), (101, 2), (200, 2)])
+async def test_a_total_saves_the_question_after_a_full_last_page(rows: int, pages: int) -> None:
+    exchange = Counting(lambda _: range(rows))
+    assert len((await exchange.read()).rows) == rows
+    assert exchange.asked == list(range(1, pages + 1))
+
+
+async def test_rows_that_arrive_on_top_while_it_is_read_make_it_be_read_again() -> None:
+    exchange = Counting(lambda request: range(149, -1, -1) if request == 1 else range(150, -1, -1))
+    reading = await exchange.read()
+    assert ids(reading.rows) == list(range(150, -1, -1))
+    assert exchange.asked == [1, 2, 1, 2]
+
+
+async def test_a_total_that_grows_at_the_end_of_the_list_makes_it_be_read_again() -> None:
+    exchange = Counting(lambda request: range(150) if request == 1 else range(151))
+    assert len((await exchange.read()).rows) == 151
+    assert exchange.asked == [1, 2, 1, 2]
+
+
+async def test_rows_that_vanish_while_it_is_read_make_it_be_read_again() -> None:
+    exchange = Counting(lambda request: range(150) if request == 1 else range(10, 150))
+    assert len((await exchange.read()).rows) == 140
+
+
+@pytest.mark.parametrize("total", [149, 151])
+async def test_a_total_that_the_rows_never_meet_fails_the_window(total: int) -> None:
+    exchange = Counting(lambda _: range(150), total=total)
+    with pytest.raises(UnstablePages):
+        await exchange.read()
+
+
+async def test_a_server_that_sends_one_page_for_ever_is_not_asked_for_ever() -> None:
+    asked: list[Any] = []
+
+    async def fetch(draft: Draft) -> Paid:
+        asked.append(draft)
+        return paid(draft, {"list": members(range(100)), "total": 10**12})
+
+    with pytest.raises(UnstablePages):
+        await read_window(COUNTED, window_drafts(COUNTED, lbank_account(), Partition(), WINDOW), fetch)
+    assert len(asked) == 6
 
 
 @pytest.mark.parametrize("stream", [TEAM_MEMBERS, FUTURES_TURNOVER])

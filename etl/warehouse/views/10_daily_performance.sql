@@ -34,10 +34,11 @@ WITH fact (account, day, trader, volume, fee, commission, is_unpriced, deposit, 
     WHERE i.removed_at IS NULL AND i.origin IN ('list', 'info') AND i.registered_at IS NOT NULL
 ), settled AS (
     -- A day before a partition's horizon is no matter of that partition; before all horizons nothing is vouched for.
+    -- Activities are not added above, and settle only after their month: no day waits for them.
     SELECT account, range_intersect_agg(final + datemultirange(daterange(NULL, horizon_from))) AS days,
         min(horizon_from) AS horizon_from
     FROM ops.coverage
-    WHERE horizon_from IS NOT NULL
+    WHERE horizon_from IS NOT NULL AND stream <> 'activity'
     GROUP BY account
 )
 SELECT f.account, f.day,
@@ -87,4 +88,4 @@ COMMENT ON COLUMN bi.daily_performance.new_invitees IS
 'People who registered on the day, as the source lists them or tells of them; people known only from facts have no date';
 
 COMMENT ON COLUMN bi.daily_performance.is_final IS
-'Whether each daily stream of the account has settled the day wherever the day is within its horizon; false for days before all horizons, for which nothing says what a complete day is';
+'Whether each daily stream of the account (all but CoinW''s activity, which is by month and not added here) has settled the day wherever the day is within its horizon; false for days before all horizons, for which nothing says what a complete day is';
