@@ -19,7 +19,8 @@ class Documented:
     are required; `left_out` those required ones that mean "all" when they are missing. `request` is what the first page
     of `window` must ask for. `total` and `told_size` are what the response example tells of its pages, and `rows` what
     it must become, by table; `only_in_facts` are raw fields that FACTS.md tells of and the example lacks. `note` is
-    what the example says instead of rows."""
+    what the example says instead of rows. `speaks_for` tells by table which of its rows a complete reading removes when
+    it lacks them (None: none; a table left out: all of the window), and `mentions` its column of people's ids."""
 
     path: str
     rate: Rate
@@ -37,4 +38,6 @@ class Documented:
     only_in_facts: frozenset[str] = frozenset()
     total: int | None = None
     told_size: int | None = None
+    speaks_for: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
+    mentions: Mapping[str, str] = field(default_factory=dict)
     note: str | None = None

@@ -25,9 +25,6 @@ README = HERE.parents[1] / "README.md"
 PROVENANCE = {"account", "source", "run_id", "loaded_at", "removed_at", "is_final"}
 EVERY_STREAM = [(source, stream) for source in SOURCES for stream in source.streams]
 
-# The README's table of streams is still to be written for these: the mark goes with it.
-README_LACKS = {"coinw", "orderly", "ztdx"}
-
 every_source = pytest.mark.parametrize("source", SOURCES, ids=[source.name for source in SOURCES])
 every_stream = pytest.mark.parametrize(
     ("source", "stream"), [pytest.param(*pair, id=f"{pair[0].name}.{pair[1].name}") for pair in EVERY_STREAM]
@@ -226,15 +223,16 @@ def test_what_a_response_says_instead_of_rows_is_noted(source: Source, stream: S
 @every_stream
 def test_a_reading_speaks_for_the_rows_that_it_brings(source: Source, stream: Stream) -> None:
     for batch in normalise(stream, example_rows(source, stream), context(source, stream)):
+        page, table = documented(source, stream), batch.into.table.name
         speaks_for = scope_of(batch.into, context(source, stream))
+        assert (None if batch.into.scope is None else speaks_for) == page.speaks_for.get(table, {})
+        assert batch.into.mentions == page.mentions.get(table)
         for row in batch.rows:
             assert {name: row[name] for name in speaks_for} == speaks_for
 
 
 @every_stream
-def test_the_readme_names_the_stream(source: Source, stream: Stream, request: pytest.FixtureRequest) -> None:
-    if source.name in README_LACKS:
-        request.applymarker(pytest.mark.xfail(strict=True, reason="the README does not list this source yet"))
+def test_the_readme_names_the_stream(source: Source, stream: Stream) -> None:
     text = README.read_text(encoding="utf-8")
     if len(text.splitlines()) < 50:
         pytest.skip("the README does not list the streams yet")
@@ -242,6 +240,13 @@ def test_the_readme_names_the_stream(source: Source, stream: Stream, request: py
 
 
 # ------------------------------------------------------------------------------------------------ the source
+
+
+@every_source
+def test_host_and_day_zone_are_those_that_facts_tells(source: Source) -> None:
+    expected = importlib.import_module(f"tests.sources.{source.name}.expected")
+    assert (source.base_url, source.day_zone) == (expected.BASE_URL, expected.DAY_ZONE)
+    assert account(source).subject_id == expected.SUBJECT
 
 
 @every_source

@@ -185,6 +185,13 @@ def test_what_is_no_jwt_does_not_end(token: str) -> None:
     assert end_of(token) is None
 
 
+def test_claims_in_a_token_of_two_or_four_parts_are_not_believed() -> None:
+    token = jwt('{"exp": 1772010604}')
+    assert end_of(token) is not None
+    assert end_of(token.rpartition(".")[0]) is None
+    assert end_of(f"{token}.c2ln") is None
+
+
 def test_a_key_does_not_end() -> None:
     assert expires_at(Settings.model_validate(KEYS)) is None
 

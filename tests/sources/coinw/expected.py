@@ -8,6 +8,9 @@ from etl.stream import Partition, Rate
 from etl.windows import Window
 from tests.sources.documented import Documented
 
+BASE_URL = "https://api.coinw.com"
+DAY_ZONE = "Asia/Shanghai"
+SUBJECT = None
 SETTINGS = {"api_key": "canary-key-1f0e2d", "secret_key": "canary-secret-c3b4a5", "activities": ["ACT20260307"]}
 _PATH = "/api/v3/patener/openapi/v1/partner/invitation/user"
 # FACTS.md: "Default here: 20 per 10 s"
@@ -25,6 +28,8 @@ STREAMS = {
         read_at=datetime(2024, 5, 2, tzinfo=UTC),
         request={"startTime": "2024-04-01", "endTime": "2024-04-30", "pageNo": 1, "pageSize": 1000},
         total=1,
+        speaks_for={"trade_day": {"scope": "member", "market": "all"}},
+        mentions={"trade_day": "subject_id"},
         rows={
             "trade_day": [
                 {
@@ -66,6 +71,8 @@ STREAMS = {
             "pageSize": 1000,
         },
         total=9,  # sent as "9"; the example shows one row of them
+        speaks_for={key: {"activity_id": "ACT20260307"} for key in ("activity_period", "activity_day")},
+        mentions=dict.fromkeys(("activity_period", "activity_day"), "invitee_id"),
         rows={
             "activity_period": [
                 {

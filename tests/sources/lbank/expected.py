@@ -11,6 +11,9 @@ from etl.stream import Partition, Rate
 from etl.windows import Window
 from tests.sources.documented import Documented
 
+BASE_URL = "https://affiliate.lbankverify.com"
+DAY_ZONE = "Asia/Shanghai"
+SUBJECT = "LBA0000001"
 SETTINGS = {"api_key": "canary-key-7b1c9a", "secret_key": "canary-secret-d41d8c", "open_id": "LBA0000001"}
 # "Rate Limit: 5 requests/10s"
 RATE = Rate(5, 10.0)
@@ -56,6 +59,8 @@ STREAMS = {
         window=Window(date(2024, 7, 18), date(2024, 7, 19)),
         read_at=_READ_MEMBERS,
         request=_ALL_MEMBERS,
+        speaks_for={"invitee": {"origin": "list"}},
+        mentions={"invitee_balance_day": "invitee_id"},
         rows={"invitee": [_MEMBER], "invitee_balance_day": [_BALANCE]},
     ),
     "team_members_legacy": Documented(
@@ -66,6 +71,7 @@ STREAMS = {
         window=Window(date(2024, 7, 18), date(2024, 7, 19)),
         read_at=_READ_MEMBERS,
         request=_ALL_MEMBERS,
+        speaks_for={"invitee": {"origin": "list"}},
         rows={"invitee": [_MEMBER]},
     ),
     "member_info": Documented(
@@ -77,6 +83,7 @@ STREAMS = {
         window=Window(date(2024, 7, 29), date(2024, 7, 30)),
         read_at=datetime(2024, 7, 29, 9, 58, 18, 773_000, tzinfo=UTC),
         request={"openId": "LBA0001001"},
+        speaks_for={"invitee": None},
         # inviteResult is false: "other fields are not reliable"
         rows={"invitee": []},
         note="LBank says that this open id is not in the team",
@@ -99,6 +106,8 @@ STREAMS = {
             "endTime": 1725292800000,
             **_FIRST_PAGE,
         },
+        speaks_for={"commission_day": {"recipient_id": "LBA0H1xxxx"}},
+        mentions={"commission_day": "recipient_id"},
         rows={
             "commission_day": [
                 {
@@ -127,6 +136,8 @@ STREAMS = {
             "startTime": 1721145600000,
             "endTime": 1721232000000,
         },
+        speaks_for={"trade_day": {"scope": "member", "subject_id": "LBA0H14XXX", "market": "spot"}},
+        mentions={"trade_day": "subject_id"},
         rows={
             "trade_day": [
                 {
@@ -155,6 +166,8 @@ STREAMS = {
             "startTime": 1721145600000,
             "endTime": 1723824000000,
         },
+        speaks_for={"trade_day": {"scope": "team", "subject_id": "LBA0H1XXXX", "market": "futures"}},
+        mentions={"trade_day": "subject_id"},
         rows={
             "trade_day": [
                 {
@@ -184,6 +197,7 @@ STREAMS = {
             "startTime": 1724774400000,
             "endTime": 1724860799999,
         },
+        speaks_for={"futures_turnover": {"subject_id": "LBA0000001", "scope": "ALL", "symbol": ""}},
         rows={
             "futures_turnover": [
                 {
@@ -224,6 +238,8 @@ STREAMS = {
             "endTime": 1739894400000,
             **_FIRST_PAGE,
         },
+        speaks_for={"transfer": {"kind": "IN_DEPOSIT"}},
+        mentions={"transfer": "invitee_id"},
         rows={
             "transfer": [
                 {

@@ -12,6 +12,9 @@ from etl.stream import Rate
 from etl.windows import Window
 from tests.sources.documented import Documented
 
+BASE_URL = "https://api.orderly.org"
+DAY_ZONE = "UTC"
+SUBJECT = "0x32680cb440d7679f5524850f5313e90ea1467de0be427592209c1434abbe7307"
 SETTINGS = {
     "account_id": "0x32680cb440d7679f5524850f5313e90ea1467de0be427592209c1434abbe7307",
     # of signature_vectors.json: registered nowhere
@@ -105,6 +108,7 @@ STREAMS = {
         only_in_facts=frozenset({"total_base_rebate"}),
         total=None,  # "meta": "<unknown>", as the page has it
         told_size=None,
+        mentions={"broker_account_day": "invitee_id"},
         rows={
             "broker_account_day": [
                 {

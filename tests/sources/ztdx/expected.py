@@ -12,6 +12,9 @@ from etl.stream import Rate
 from etl.windows import Window
 from tests.sources.documented import Documented
 
+BASE_URL = "https://api.ztdx.io"
+DAY_ZONE = "UTC"
+SUBJECT = None
 SETTINGS = {"token": "canary.token.5d0c7b2f"}
 
 STREAMS = {
