@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import asyncpg
-from pydantic import SecretStr
 
 from etl.config import load
 from etl.extract.client import open_client
@@ -51,7 +50,7 @@ def configured_accounts(sandbox: Sandbox, start_date: date) -> dict[str, Account
 
 @dataclass
 class Night:
-    """One account of one exchange, and the warehouse its nights fill. `secrets` replace settings of the account."""
+    """One account of one exchange, and the warehouse its nights fill. `settings` replace those of the configuration."""
 
     sandbox: Sandbox
     dsn: str
@@ -59,7 +58,7 @@ class Night:
     rate: Rate | None = UNLIMITED
     streams: tuple[str, ...] = ()
     start_date: date | None = None
-    secrets: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
     name: str = ""
     patience: Patience = field(default=AT_ONCE)
 
@@ -72,12 +71,11 @@ class Night:
         """The account as a configuration makes it."""
         start_date = self.start_date or self.sandbox.world.horizon.first_day
         account = configured_accounts(self.sandbox, start_date)[self.source]
-        secrets = {name: SecretStr(value) for name, value in self.secrets.items()}
         return replace(
             account,
             name=self.name or account.name,
             streams=tuple(each for each in account.streams if not self.streams or each.name in self.streams),
-            settings=account.settings.model_copy(update=secrets),
+            settings=account.settings.model_copy(update=self.settings),
             rate_limit=self.rate,
         )
 

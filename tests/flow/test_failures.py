@@ -8,6 +8,7 @@ from typing import Any
 
 from aiohttp import web
 from asyncpg import Range
+from pydantic import SecretStr
 
 from etl.sync.plan import Asked
 from etl.sync.run import exit_code
@@ -38,7 +39,7 @@ def failing(
 
 async def test_a_wrong_secret_costs_one_request_and_is_told_in_a_sentence(warehouse_dsn: str) -> None:
     async with exchange(small_world()) as sandbox:
-        night = Night(sandbox, warehouse_dsn, secrets={"secret_key": "WRONG"})
+        night = Night(sandbox, warehouse_dsn, settings={"secret_key": SecretStr("WRONG")})
         [outcome] = await night.sync()
         assert exit_code([outcome]) == 1
         assert len(sandbox.requests) <= 3
@@ -158,7 +159,7 @@ async def test_an_endpoint_that_is_closed_ends_neither_the_account_nor_costs_mor
 async def test_one_account_that_is_refused_stops_no_other(warehouse_dsn: str) -> None:
     async with exchange(small_world()) as good, exchange(small_world()) as bad:
         night = Night(good, warehouse_dsn)
-        refused = Night(bad, warehouse_dsn, name="lbank-other", secrets={"secret_key": "WRONG"})
+        refused = Night(bad, warehouse_dsn, name="lbank-other", settings={"secret_key": SecretStr("WRONG")})
         outcomes = await night.sync(None, refused)
         assert exit_code(outcomes) == 1
         assert [outcome.totals.outcome for outcome in outcomes] == ["done", "failed"]

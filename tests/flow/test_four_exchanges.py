@@ -1,16 +1,21 @@
 """All four exchanges, each against its simulated self: first and later nights equal the world, digit for digit."""
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
+from aiohttp import web
+from pydantic import SecretStr
 
-from etl.stream import Rate
+from etl.errors import AccessRefused, ExchangeDown
+from etl.sync.run import exit_code
 from tests.flow.night import Night, exchange, small_world
 from tests.flow.truth import assert_equals_world, expected
 
 DAY = timedelta(days=1)
 SOURCES = ("lbank", "coinw", "orderly", "ztdx")
+TOO_FREQUENT = partial(web.json_response, {"result": "false", "error_code": 10004, "msg": "Request too frequent"})
 each_exchange = pytest.mark.parametrize("source", SOURCES)
 
 
@@ -61,13 +66,31 @@ async def test_the_plan_knows_every_request_that_can_be_known(warehouse_dsn: str
                 assert abs(planned - made) <= 0.02 * made
 
 
-async def test_the_four_run_side_by_side_at_the_limits_that_their_servers_count(warehouse_dsn: str) -> None:
+async def test_three_run_side_by_side_and_their_servers_never_count_too_many(warehouse_dsn: str) -> None:
+    """At the providers' own limits, as the sandbox counts them; LBank's takes longer and has a benchmark."""
     async with exchange(small_world(members=5, days=12), rate_requests=None) as sandbox:
-        nights = [
-            Night(sandbox, warehouse_dsn, source=source, rate=Rate(50, 0.01) if source == "lbank" else None)
-            for source in SOURCES
-        ]
-        outcomes = await nights[0].sync(None, *nights[1:])
-        assert [outcome.totals.outcome for outcome in outcomes[1:]] == ["done"] * 3
-        for night in nights[1:]:
+        first, *others = (Night(sandbox, warehouse_dsn, source=source, rate=None) for source in SOURCES[1:])
+        outcomes = await first.sync(None, *others)
+        assert [outcome.totals.outcome for outcome in outcomes] == ["done"] * 3
+        assert {request.error_code for request in sandbox.requests} == {0}
+        for night in (first, *others):
             await assert_equals_world(night)
+
+
+async def test_an_account_that_fails_or_is_slowed_down_leaves_the_others_alone(warehouse_dsn: str) -> None:
+    """LBank answers "too frequent" to everything, CoinW refuses the secret; the other two fill their tables."""
+    async with exchange(small_world(members=5, days=12)) as sandbox:
+        sandbox.faults.append(lambda request: TOO_FREQUENT() if request.path.startswith("/affiliate-api") else None)
+        slowed = Night(sandbox, warehouse_dsn, source="lbank")
+        refused = Night(sandbox, warehouse_dsn, source="coinw", settings={"secret_key": SecretStr("WRONG")})
+        good = [Night(sandbox, warehouse_dsn, source=source) for source in ("orderly", "ztdx")]
+        outcomes = await slowed.sync(None, refused, *good)
+        assert [outcome.totals.outcome for outcome in outcomes] == ["failed", "failed", "done", "done"]
+        assert exit_code(outcomes) == 1
+        assert [type(outcome.error) for outcome in outcomes[:2]] == [ExchangeDown, AccessRefused]
+        for night in good:
+            await assert_equals_world(night)
+        [(message,)] = await slowed.rows(
+            "SELECT message FROM ops.issue WHERE kind = 'account_failed' AND account = 'coinw-main'"
+        )
+        assert "6001" in message
