@@ -54,7 +54,8 @@ def percentage(part: Decimal, whole: Decimal) -> Decimal:
     """100 x part / whole with 8 decimals, halves rounded away from zero; 0 where the whole is 0."""
     if not whole:
         return Decimal(0)
-    return _ROUNDED.quantize(_ROUNDED.divide(times(part, 100), whole), of_scale(1, 8))
+    rounded = _ROUNDED.quantize(_ROUNDED.divide(times(part, 100), whole), of_scale(1, 8))
+    return add(rounded, Decimal(0))  # without the sign of a negative zero
 
 
 def total(parts: Iterable[Totals]) -> Totals | None:

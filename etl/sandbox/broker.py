@@ -188,11 +188,11 @@ _NOTHING = Figures(*[Decimal(0)] * len(Figures._fields))
 def _figures(account: Account, volumes: list[Decimal], *, opened: bool) -> Figures:
     volume = amounts.sum_of(volumes)
     invited, traded = Decimal(opened), Decimal(bool(volumes))
-    rebate, bonus, base = (
-        amounts.times(volume, amounts.of_scale(rate, 6))
-        for rate in (account.rebate_rate, account.bonus_rate, account.base_rate)
-    )
     none = Decimal(0)
+    fee, rebate, bonus, base = (
+        amounts.times(volume, amounts.of_scale(rate, 6)) if volume else none
+        for rate in (account.fee_rate, account.rebate_rate, account.bonus_rate, account.base_rate)
+    )
     of_direct, of_indirect = (invited, traded, volume, rebate), (none, none, none, none)
     if not account.is_direct:
         of_direct, of_indirect = of_indirect, of_direct
@@ -205,7 +205,7 @@ def _figures(account: Account, volumes: list[Decimal], *, opened: bool) -> Figur
         direct_volume=of_direct[2],
         indirect_volume=of_indirect[2],
         volume=volume,
-        broker_fee=amounts.times(volume, amounts.of_scale(account.fee_rate, 6)),
+        broker_fee=fee,
         direct_rebate=of_direct[3],
         indirect_rebate=of_indirect[3],
         direct_bonus_rebate=bonus if account.is_direct else none,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
-from etl.sandbox.wire import Received, seconds_between
+from etl.sandbox.wire import Received, octets, seconds_between
 
 INVALID: Final = 1
 MISSING: Final = 402
@@ -59,7 +59,7 @@ class CoinwAccess:
         if headers.get("api_key") != self.api_key or not self._is_fresh(timestamp):
             raise CoinwRefusedError(NOT_AUTHENTICATED)
         # "Omitting it may cause signature verification to fail": an empty body does, even where it is signed.
-        sign = headers.get("sign", "").encode(errors="surrogateescape")
+        sign = octets(headers.get("sign", ""))
         if not received.body or not hmac.compare_digest(self._signature(timestamp, received), sign):
             raise CoinwRefusedError(WRONG_SIGNATURE)
         if not self.permitted:

@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from etl.sandbox.wire import Received, seconds_between
+from etl.sandbox.wire import Received, octets, seconds_between
 
 WRONG_SIGNATURE: Final = -1001
 NOT_AUTHENTICATED: Final = -1002
@@ -73,7 +73,7 @@ class OrderlyAccess:
         known = headers.get("orderly-account-id") == self.account_id and headers.get("orderly-key") == self.public_key
         if not known or not self._is_fresh(timestamp):
             raise OrderlyRefusedError(NOT_AUTHENTICATED)
-        message = f"{timestamp}{received.method}{received.target}".encode() + received.body
+        message = octets(f"{timestamp}{received.method}{received.target}") + received.body
         key = Ed25519PublicKey.from_public_bytes(base58.b58decode(self.public_key.removeprefix(KEY_PREFIX)))
         try:
             key.verify(_signature(headers.get("orderly-signature", "")), message)

@@ -92,7 +92,7 @@ class ReferralLog:
         at = person.registered_at
         address = identities.wallet_address(self._seed, person.number)
         if person is not self._team.affiliate:
-            inviter = self._team.people[person.parent_id]
+            inviter = self._team.people.get(person.parent_id, self._team.affiliate)
             codes = inviter.referral_code, _code(rng)
             self._of_action(rng, "bind", at, address=address, codes=codes)
             self._draw_changes(rng, at, address=address, codes=codes)

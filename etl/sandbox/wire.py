@@ -72,6 +72,11 @@ def json_text(value: object) -> str:
             return json.dumps(value)
 
 
+def octets(text: str) -> bytes:
+    """The bytes that were sent; aiohttp keeps those that are no UTF-8 as surrogates."""
+    return text.encode(errors="surrogateescape")
+
+
 def seconds_between(one: datetime, milliseconds: int) -> float:
     """How far an instant in milliseconds since the epoch is from another, in either direction."""
     return abs(one.timestamp() - milliseconds / 1000)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
-from etl.sandbox.wire import Received, seconds_between
+from etl.sandbox.wire import Received, octets, seconds_between
 
 SIGNATURE_PARAMETERS: Final = frozenset({"timestamp", "signature"})
 
@@ -54,7 +54,7 @@ class ZtdxAccess:
 
     def _check_token(self, authorization: str) -> None:
         signed, _, signature = authorization.removeprefix(_BEARER).rpartition(".")
-        expected = hmac.digest(self.token_secret.encode(), signed.encode(errors="replace"), hashlib.sha256)
+        expected = hmac.digest(self.token_secret.encode(), octets(signed), hashlib.sha256)
         if not authorization.startswith(_BEARER) or _decoded(signature) != expected:
             raise NotAuthenticatedError("invalid token")
         head, claims = (_claims(part) for part in signed.split("."))
@@ -66,8 +66,8 @@ class ZtdxAccess:
 
     def _check_query(self, received: Received) -> None:
         signed, _, signature = received.target.partition("?")[2].partition(_MARK)
-        expected = hmac.new(self.secret_key.encode(), signed.encode(), hashlib.sha256).hexdigest()
-        if not hmac.compare_digest(expected.encode(), signature.encode()):
+        expected = hmac.new(self.secret_key.encode(), octets(signed), hashlib.sha256).hexdigest()
+        if not hmac.compare_digest(expected.encode(), octets(signature)):
             raise NotAuthenticatedError("invalid signature")
         timestamp = received.query.get("timestamp", "")
         if not (timestamp.isascii() and timestamp.isdigit()) or len(timestamp) > 15:

@@ -66,6 +66,7 @@ async def test_the_vectors_pass_the_server_too(world: World) -> None:
         ({"api_key": "somebody-else"}, 6000),
         ({"sign": "0" * 44}, 6001),
         ({"sign": ""}, 6001),
+        ({"sign": "\u00fc"}, 6001),
         ({"timestamp": "yesterday"}, 6000),
         ({"timestamp": ""}, 6000),
         ({"Content-Type": "text/plain"}, 1),

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from etl.sandbox import World
+from etl.sandbox.activity import Trade
 from etl.sandbox.credentials import COINW_ACTIVITIES
 from tests.sandbox.coinw_client import ACTIVITY, VOLUME, CoinwClient
-from tests.sandbox.lbank_client import TODAY
+from tests.sandbox.lbank_client import TODAY, midnight
 
 ACT = COINW_ACTIVITIES[0]
 FIRST = TODAY - timedelta(days=60)
@@ -282,6 +283,19 @@ async def test_spans_of_activities_are_exact_to_the_second(coinw: CoinwClient) -
     assert day["contractVolume"] == one.volume
     for name in ("contractVolume", "contractTransIn", "contractProfit"):
         assert Decimal(day[name]) == sum(Decimal(part[name]) for part in parts)
+
+
+async def test_the_second_that_an_end_names_is_within(coinw: CoinwClient) -> None:
+    world = coinw.sandbox.world
+    one = next(row for row in world.coinw.activity_days() if row.day == TODAY - timedelta(days=3))
+    person = world.coinw.people(world.now)[int(one.uid)]
+    last_instant = midnight(TODAY - timedelta(days=2)) - timedelta(milliseconds=1)
+    trade = Trade(last_instant, "BTCUSDT", Decimal("77.7"), Decimal(0))
+    world.trades.put(person.open_id, "futures", one.day, (trade,))
+    asked = {"activityId": one.activity_id, "uid": int(one.uid), "startTime": f"{one.day} 23:00:00"}
+    for second, volume in (("58", "0"), ("59", "77.7")):
+        data = await coinw.data(ACTIVITY, **asked, endTime=f"{one.day} 23:59:{second}")
+        assert data["list"][0]["contractVolume"] == volume
 
 
 async def test_restated_activities_show_in_the_month_and_in_the_day(coinw: CoinwClient) -> None:

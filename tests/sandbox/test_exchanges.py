@@ -144,3 +144,4 @@ def test_exact_amounts() -> None:
     # CoinW's sample: -29.893815 on 32.46001375.
     assert str(percentage(of_scale(-29893815, 6), of_scale(3246001375, 8))) == "-92.09427707"
     assert str(percentage(of_scale(1, 0), of_scale(0, 8))) == "0"
+    assert f"{percentage(of_scale(-1, 18), of_scale(1, 0)):f}" == "0.00000000"

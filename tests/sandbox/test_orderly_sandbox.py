@@ -61,6 +61,9 @@ def test_direct_and_indirect_make_the_whole(world: World) -> None:
     columns = list(zip(*(one[1:] for one in world.orderly.broker_days()), strict=True))
     assert all(any(text != "0" for text in column) for column in columns)
     assert len({tuple(column) for column in columns}) == 13
+    for account in world.orderly.account_days():
+        shares = [text for text in account[11:] if text != "0"]
+        assert len(set(shares)) == len(shares), "no two of fee and rebates can be taken for one another"
 
 
 def test_a_day_is_a_utc_day_of_futures_trades(world: World) -> None:

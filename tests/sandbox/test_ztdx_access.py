@@ -94,6 +94,7 @@ async def test_a_signed_query_does_instead_of_a_token(ztdx: ZtdxClient) -> None:
         (f"{signed}&signature={sign}&page=2", 401),
         (f"signature={sign}&{signed}", 401),
         (signed, 401),
+        (f"{signed}&signature=%FF%FE", 401),
     ):
         assert (await ztdx.text(query, headers))[0] == expected
     assert ztdx.sandbox.requests[0].params == {"page": "1", "action": "bind"}
