@@ -146,8 +146,14 @@ def without_secrets(message: str, account: Account, draft: Draft, request: Reque
     what Postgres cannot hold."""
     configured = (value for _, value in account.settings if isinstance(value, SecretStr))
     query = parse_qsl(request.target.partition("?")[2], keep_blank_values=True)
-    sent = [value for name, value in [*query, *request.headers.items()] if name not in draft.params]
-    secret = {*(value.get_secret_value() for value in configured), *(value for value in sent if len(value) >= 16)}
+    sent = [
+        value
+        for name, value in [*query, *request.headers.items()]
+        if name not in draft.params and name != "Content-Type"
+    ]
+    keys = [value.get_secret_value() for value in configured]
+    bare = [key.rpartition(":")[2] for key in keys]  # a key may carry the name of its kind, as in ed25519:…
+    secret = {*keys, *bare, *(value for value in sent if len(value) >= 16)}
     for value in sorted(filter(None, secret), key=len, reverse=True):
         message = message.replace(value, "***").replace(quote(value, safe=""), "***")
     return message.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()[:LONGEST_MESSAGE]

@@ -2,7 +2,8 @@
 
 The order of a log is not documented, nor is it assumed (DESIGN section 3): new rows are on the pages where they are
 found. A log whose total has not grown costs one request. Reading ends when the rows known before and the new ones are
-as many as the total says; what that count does not explain is read again from the start.
+as many as the total says; where that count does not add up, rows came or changed places meanwhile, and are looked for
+where they can be.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ class _Walk:
     pages: list[Page] = field(default_factory=list)
     seen: dict[RowKey, Any] = field(default_factory=dict)
     fresh: set[RowKey] = field(default_factory=set)
+    places: dict[RowKey, int] = field(default_factory=dict)
+    moved: set[int] = field(default_factory=set)
+    has_grown: bool = False
 
     @property
     def last(self) -> int:
@@ -62,11 +66,16 @@ class _Walk:
         total = told_total(self.paging, paid.payload)
         if total is None or total < 0:
             raise AnswerUnreadable(f"the answer of {self.stream.path} tells no total, which reading a log depends on")
+        self.has_grown |= bool(self.pages) and total != self.total
         self.total, self.size = total, told_page_size(self.paging, paid.payload)
         new = [row_key(self.stream, row) for row in await self.unknown(page.rows)]
         before = len(self.fresh)
         self.fresh.update(key for key in new if key not in self.seen)
-        self.seen.update((row_key(self.stream, row), row) for row in page.rows)
+        for row in page.rows:
+            key = row_key(self.stream, row)
+            self.seen[key] = row
+            if self.places.setdefault(key, number) != number:
+                self.moved |= {number, self.places[key]}
         self.pages.append(page)
         await self.on_page(page)
         return len(self.fresh) > before
@@ -86,6 +95,19 @@ class _Walk:
                 break
         return self.is_done or self.is_whole
 
+    async def mend(self) -> bool:
+        """Looks for the rows that a sweep missed, and tells whether all is explained. Where the log has grown meanwhile
+        they are on the first page, and else on the pages that share a row: another has changed places with it."""
+        numbers = [1] if self.has_grown else sorted(self.moved)
+        self.has_grown = False
+        self.moved.clear()
+        self.places.clear()
+        for number in numbers:
+            if self.is_done or self.is_whole:
+                break
+            await self.read(number)
+        return self.is_done or self.is_whole
+
 
 async def read_log(
     stream: Stream, drafter: Drafter, fetch: Fetch, *, known: int, unknown: Unknown, on_page: OnPage
@@ -97,7 +119,7 @@ async def read_log(
         raise TypeError(f"{stream.name} is a log and must be paged by number")
     walk = _Walk(stream, stream.paging, drafter, fetch, unknown, on_page, known)
     for _ in range(MOST_SWEEPS):
-        if await walk.sweep():
+        if await walk.sweep() or await walk.mend():
             payloads = [page.paid.payload for page in walk.pages]
             return Reading(walk.pages[0].paid.sent_at, list(walk.seen.values()), payloads, is_whole=walk.is_whole)
     raise UnstablePages(

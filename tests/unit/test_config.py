@@ -168,7 +168,7 @@ def test_all_faults_are_told_at_once_each_with_its_keys_path(folder: Path) -> No
         "accounts.one.start_date": "valid date",
         "accounts.one.signature_transport": "'headers', 'query' or 'both'",
         "accounts.one.password": "unknown key",
-        "accounts.two.source": "must be one of lbank",
+        "accounts.two.source": "must be one of coinw, lbank, orderly, ztdx",
         "accounts.three.day_zone": "'Nowhere' is no IANA time zone",
         "accounts.three.rate_limit.requests": "greater than or equal to 1",
     }

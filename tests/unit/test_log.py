@@ -171,6 +171,29 @@ async def test_an_answer_without_a_total_cannot_be_walked(total: int | None) -> 
         await Warehouse().read(Server(3, newest_first=True), stream)
 
 
+@pytest.mark.parametrize("page", [1, 2, 50, 99])
+@both_orders
+async def test_rows_that_change_places_across_two_pages_are_found_there(page: int, *, newest_first: bool) -> None:
+    """No tie-break: the last row of a page and the first of the next are given out in one order and then in the other,
+    so that one of them comes twice and the other not at all."""
+    server, warehouse = Server(10_000, newest_first=newest_first), Warehouse()
+    fetch, last = server.fetch, page * 100 - 1
+
+    async def flipping(draft: Draft) -> Paid:
+        answer = await fetch(draft)
+        if len(server.asked) == page:
+            at = 10_000 - 1 - last if newest_first else last
+            step = -1 if newest_first else 1
+            server.ids[at], server.ids[at + step] = server.ids[at + step], server.ids[at]
+        return answer
+
+    server.fetch = flipping  # type: ignore[method-assign]
+    reading = await warehouse.read(server)
+    assert warehouse.loaded == set(range(10_000))
+    assert len(server.asked) <= 102
+    assert reading.is_whole
+
+
 @given(
     rows=st.integers(0, 60),
     known=st.data(),

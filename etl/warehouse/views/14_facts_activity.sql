@@ -47,7 +47,7 @@ COMMENT ON COLUMN bi.fct_activity_periods.profit IS
 'Futures profit of the period';
 
 COMMENT ON COLUMN bi.fct_activity_periods.roi_pct IS
-'Profit over initial net value in percent, as the source reckons it; not to be added or averaged';
+'contractRoi as CoinW sends it, not to be added or averaged. Percent or fraction? In its document''s sample it is profit / initial_net_value, not times 100: reckon it from those two where it matters';
 
 COMMENT ON COLUMN bi.fct_activity_periods.initial_net_value IS
 'Net value of the futures account at the start of the period';
