@@ -89,7 +89,7 @@ def test_a_prefix_has_a_leading_slash_and_no_trailing_one(given_prefix: str, kep
         ({"api_key": "canary-key"}, r"secret_key is missing \(api_key is given\)"),
         ({"secret_key": "canary-secret"}, r"api_key is missing \(secret_key is given\)"),
         ({"token": ""}, "sent as a header"),
-        ({"token": "Bearer canary.token"}, "without the word Bearer"),
+        ({"token": "Bearer canary.token"}, "without a word like Bearer"),
         ({"token": "canary\n.token"}, "sent as a header"),
         ({**KEYS, "api_key": "canary key"}, "sent as a header"),
         ({**KEYS, "secret_key": ""}, "at least 1"),

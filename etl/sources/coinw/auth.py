@@ -9,20 +9,14 @@ import base64
 import hashlib
 import hmac
 import json
-import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from etl.errors import AccessRefused, AnswerUnreadable, EtlError, ProviderBusy, RateLimited, RequestRefused
 from etl.normalize.fields import whole
+from etl.signing import HeaderSecret
 from etl.stream import Draft, Request
-
-
-def _fits_a_header(key: SecretStr) -> SecretStr:
-    if not re.fullmatch(r"[!-~]+", key.get_secret_value()):
-        raise ValueError("must be of letters, digits and signs only: it is sent as a header")
-    return key
 
 
 class Settings(BaseModel):
@@ -30,9 +24,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    api_key: Annotated[SecretStr, AfterValidator(_fits_a_header)] = Field(
-        description='API key of the master account, with the permission "Affiliate"'
-    )
+    api_key: HeaderSecret = Field(description='API key of the master account, with the permission "Affiliate"')
     secret_key: SecretStr = Field(min_length=1, description="secret of the key")
     activities: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
         (), description="activity ids; none: the stream activity has nothing to ask for"

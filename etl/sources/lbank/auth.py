@@ -9,7 +9,6 @@ import base64
 import hashlib
 import hmac
 from typing import Any, Literal
-from urllib.parse import quote
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -28,6 +27,7 @@ from etl.errors import (
     RequestRefused,
 )
 from etl.normalize.fields import whole
+from etl.signing import encoded
 from etl.stream import Draft, Params, Request
 
 
@@ -70,8 +70,7 @@ def sign(draft: Draft, settings: Settings, *, timestamp_ms: int, nonce: str) -> 
         query |= stamp
     if settings.signature_transport != "query":
         headers |= stamp
-    encoded = "&".join(f"{name}={quote(str(value), safe='')}" for name, value in query.items())
-    return Request(draft.method, f"{draft.path}?{encoded}", headers)
+    return Request(draft.method, f"{draft.path}?{encoded(query)}", headers)
 
 
 def digest(params: Params) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import base58
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -15,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from etl.errors import AccessRefused, AnswerUnreadable, EtlError, ProviderBusy, RateLimited, RequestRefused
 from etl.normalize.fields import whole
+from etl.signing import encoded
 from etl.stream import Draft, Request
 
 KEY_PREFIX = "ed25519:"
@@ -55,7 +55,7 @@ def sign(draft: Draft, settings: Settings, *, timestamp_ms: int, nonce: str) -> 
 
     The query is encoded once: the text that is signed is the one that is sent. There is no body, and `nonce` is not
     used."""
-    query = "&".join(f"{name}={quote(str(value), safe='')}" for name, value in draft.params.items())
+    query = encoded(draft.params)
     target = f"{draft.path}?{query}" if query else draft.path
     key = Ed25519PrivateKey.from_private_bytes(_seed(settings.secret_key))
     signature = key.sign(f"{timestamp_ms}{draft.method}{target}".encode())

@@ -13,7 +13,6 @@ import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any
-from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
@@ -28,17 +27,12 @@ from etl.errors import (
     SetRowAside,
 )
 from etl.normalize.fields import decimal, whole
+from etl.signing import HeaderSecret, encoded
 from etl.stream import Draft, Request
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_SECOND = 253_402_300_799
 """Of the year 9999, where datetimes end."""
-
-
-def _fits_a_header(key: SecretStr) -> SecretStr:
-    if not re.fullmatch(r"[!-~]+", key.get_secret_value()):
-        raise ValueError("must be of letters, digits and signs only, without the word Bearer: it is sent as a header")
-    return key
 
 
 def _as_prefix(path: str) -> str:
@@ -49,16 +43,13 @@ def _as_prefix(path: str) -> str:
     return f"/{inner}" if inner else ""
 
 
-_HeaderSecret = Annotated[SecretStr, AfterValidator(_fits_a_header)]
-
-
 class Settings(BaseModel):
     """The account keys that only ZTDX has: a token, or api_key and secret_key."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    token: _HeaderSecret | None = Field(None, description="JWT of the account; lives 24 h by default")
-    api_key: _HeaderSecret | None = Field(None, description="API key, in the place of a token")
+    token: HeaderSecret | None = Field(None, description="JWT of the account; lives 24 h by default")
+    api_key: HeaderSecret | None = Field(None, description="API key, in the place of a token")
     secret_key: SecretStr | None = Field(None, min_length=1, description="secret of the API key")
     path_prefix: Annotated[str, AfterValidator(_as_prefix)] = Field("", description="such as /api/v1")
 
@@ -81,19 +72,15 @@ def sign(draft: Draft, settings: Settings, *, timestamp_ms: int, nonce: str) -> 
     HMAC-SHA256 of the query before it (FACTS.md, "ZTDX"). `nonce` is not used."""
     path = settings.path_prefix + draft.path
     if settings.token is not None:
-        query = _encoded(draft.params)
+        query = encoded(draft.params)
         headers = {"Authorization": f"Bearer {settings.token.get_secret_value()}"}
         return Request(draft.method, f"{path}?{query}" if query else path, headers)
     if settings.api_key is None or settings.secret_key is None:
         raise TypeError("settings were not validated: no key to sign with")
-    query = _encoded({**draft.params, "timestamp": timestamp_ms})
+    query = encoded({**draft.params, "timestamp": timestamp_ms})
     signature = hmac.new(settings.secret_key.get_secret_value().encode(), query.encode(), hashlib.sha256).hexdigest()
     headers = {"X-MBX-APIKEY": settings.api_key.get_secret_value()}
     return Request(draft.method, f"{path}?{query}&signature={signature}", headers)
-
-
-def _encoded(params: Any) -> str:
-    return "&".join(f"{name}={quote(str(value), safe='')}" for name, value in params.items())
 
 
 def expires_at(settings: Settings) -> datetime | None:
