@@ -19,7 +19,7 @@ def encoded(params: Params) -> str:
 def _fits_a_header(key: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[!-~]+", key.get_secret_value()):
         raise ValueError(
-            "must be of letters, digits and signs only, without a word like Bearer before it: it is sent in a header"
+            "must be of letters, digits and signs only, without a word like Bearer before it: it is sent as a header"
         )
     return key
 

@@ -3,7 +3,9 @@
 import asyncio
 import os
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from tests.flow.night import EVENING, Night
@@ -21,34 +23,31 @@ class Ended:
 
 
 def configured(
-    folder: Path, night: Night, *, requests: int = 1000, period_seconds: float = 0.01, secret: str | None = None
+    folder: Path,
+    night: Night,
+    *,
+    requests: int = 1000,
+    period_seconds: float = 0.01,
+    secret: str | None = None,
+    sources: Collection[str] = ("lbank",),
 ) -> Path:
-    """Writes the configuration of the night's account."""
+    """Writes a configuration of the night's warehouse with accounts at these exchanges; `secret` replaces LBank's."""
+    start_date = night.start_date or night.sandbox.world.horizon.first_day
+    limits = dict.fromkeys(sources, (requests, period_seconds))
+    told = night.sandbox.configuration(start_date, suffix="main", rate_limits=limits)
+    accounts = [account for account in told.split("\n\n") if any(f"[accounts.{each}-" in account for each in sources)]
+    text = f'[warehouse]\ndsn = "{night.dsn}"\n\n' + "\n\n".join(accounts)
     path = folder / "etl.toml"
-    path.write_text(
-        f'''
-[warehouse]
-dsn = "{night.dsn}"
-
-[accounts.{night.name}]
-source = "lbank"
-api_key = "{night.sandbox.api_key}"
-secret_key = "{secret or night.sandbox.secret_key}"
-open_id = "{night.sandbox.open_id}"
-base_url = "{night.sandbox.url}"
-start_date = {night.start_date or night.sandbox.world.horizon.first_day}
-rate_limit = {{ requests = {requests}, period_seconds = {period_seconds} }}
-'''
-    )
+    path.write_text(text.replace(night.sandbox.secret_key, secret or night.sandbox.secret_key), encoding="utf-8")
     return path
 
 
-async def launched(config: Path, *arguments: str) -> asyncio.subprocess.Process:
-    """Starts the command with the clock of the test's evening."""
+async def launched(config: Path, *arguments: str, now: datetime = EVENING) -> asyncio.subprocess.Process:
+    """Starts the command with the clock of the test's evening, or another."""
     return await asyncio.create_subprocess_exec(
         *ETL,
         *arguments,
-        env={**os.environ, "ETL_CONFIG": str(config), "ETL_NOW": EVENING.isoformat()},
+        env={**os.environ, "ETL_CONFIG": str(config), "ETL_NOW": now.isoformat()},
         cwd=config.parent,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
@@ -63,6 +62,6 @@ async def ended(process: asyncio.subprocess.Process) -> Ended:
     return Ended(process.returncode, out.decode(), err.decode())
 
 
-async def run(config: Path, *arguments: str) -> Ended:
+async def run(config: Path, *arguments: str, now: datetime = EVENING) -> Ended:
     """Runs a command to its end."""
-    return await ended(await launched(config, *arguments))
+    return await ended(await launched(config, *arguments, now=now))

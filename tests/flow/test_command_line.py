@@ -1,7 +1,7 @@
 """The commands as people and programs use them: exit codes, what is said, and the JSON contracts."""
 
 import json
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 from tests.flow.night import Night, exchange, small_world
@@ -11,6 +11,9 @@ from tests.flow.processes import configured, run
 def said(err: str) -> list[str]:
     """The messages on stderr, which has one JSON object per line."""
     return [json.loads(line)["event"] for line in err.splitlines()]
+
+
+FOUR = ("lbank", "coinw", "orderly", "ztdx")
 
 
 async def test_all_faults_of_a_configuration_are_told_at_once_with_their_paths(tmp_path: Path) -> None:
@@ -160,6 +163,42 @@ async def test_check_says_what_is_well_and_what_to_fix(warehouse_dsn: str, tmp_p
         assert "secret_key" in bad.out
         away = await run(configured(tmp_path, Night(sandbox, "postgresql://x@127.0.0.1:1/x")), "check")
         assert away.code == 3
+
+
+async def test_check_asks_each_of_four_accounts_once(warehouse_dsn: str, tmp_path: Path) -> None:
+    async with exchange(small_world()) as sandbox:
+        config = configured(tmp_path, Night(sandbox, warehouse_dsn), sources=FOUR)
+        good = await run(config, "check")
+        assert good.code == 0, good.out
+        assert len(sandbox.requests) == 4
+        assert all(f"{source}-main" in good.out for source in FOUR)
+
+        late = sandbox.world.now + timedelta(minutes=4)
+        sandbox.ztdx.access.token_secret = "ANOTHER"
+        sandbox.coinw.access.permitted = False
+        sandbox.requests.clear()
+        bad = await run(config, "check", now=late)
+        assert bad.code == 1
+        told = {line.split(":", 1)[0].split()[-1]: line for line in bad.out.splitlines()}
+        assert "10002" in told["lbank-main"], "the timestamp is not fresh"
+        assert "6000" in told["coinw-main"], "the timestamp is not fresh"
+        assert "clock is 240 s ahead of that of Orderly" in told["orderly-main"]
+        assert "HTTP 401" in told["ztdx-main"]
+        assert len(sandbox.requests) == 4
+
+
+async def test_a_sync_of_four_accounts_names_the_one_that_failed(warehouse_dsn: str, tmp_path: Path) -> None:
+    async with exchange(small_world(members=5, days=5)) as sandbox:
+        sandbox.coinw.access.permitted = False
+        ended = await run(configured(tmp_path, Night(sandbox, warehouse_dsn), sources=FOUR), "sync")
+        assert ended.code == 1
+        told = [json.loads(line) for line in ended.err.splitlines()]
+        assert {line["account"]: line["outcome"] for line in told if line["event"] == "finished"} == {
+            **dict.fromkeys(("lbank-main", "orderly-main", "ztdx-main"), "done"),
+            "coinw-main": "failed",
+        }
+        [failure] = [line for line in told if line["event"] == "failed"]
+        assert (failure["account"], "6003" in failure["message"]) == ("coinw-main", True)
 
 
 async def test_an_empty_folder_becomes_a_warehouse_without_any_server(tmp_path: Path) -> None:
