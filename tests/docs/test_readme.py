@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import asyncpg
 import pytest
@@ -16,10 +16,10 @@ from etl import schema
 from etl.cli import app
 from etl.config import AccountSettings, RateSettings, ScheduleSettings, WarehouseSettings, load
 from etl.extract.paging import page_size
-from etl.reads import Daily, Monthly
+from etl.reads import Daily, Monthly, Reads
 from etl.sources import SOURCES
 from etl.sources.lbank import streams as declared
-from etl.stream import Partition
+from etl.stream import Paging, Partition
 from etl.sync import run
 
 ROOT = Path(__file__).parents[2]
@@ -224,6 +224,17 @@ def test_the_table_of_streams_names_no_stream_that_is_not_there() -> None:
     assert len({stream.path for stream in EVERY_STREAM.values()}) == 12, "twelve endpoints"
 
 
+def test_every_exchange_is_told_at_the_top_and_what_to_get_of_it_is_for_keys_that_it_has() -> None:
+    titles = {source.title: source for source in SOURCES}
+    assert {row[0] for row in table(README)} == set(titles)
+    wanted = table(re.sub(r"^ +\|", "|", section(README, "## Set up a real account"), flags=re.MULTILINE))
+    assert {title for title, _, _ in wanted} == set(titles)
+    for title, _, keys in wanted:
+        named = {key.removesuffix("_file") for key in re.findall(r"`([a-z_]+)`", keys)}
+        fields = titles[title].settings.model_fields
+        assert {name for name, each in fields.items() if each.is_required()} <= named <= set(fields)
+
+
 def test_every_exit_code_is_documented_and_no_other() -> None:
     told = {int(row[0]) for row in table(section(README, "### Exit codes"))}
     assert told == {value for name, value in vars(run).items() if name.startswith("EXIT_")}
@@ -246,6 +257,7 @@ async def test_every_view_is_documented_and_no_other(warehouse_dsn: str) -> None
 async def test_the_example_queries_run(warehouse_dsn: str) -> None:
     queries = blocks(README, "sql")
     assert len(queries) >= 3
+    assert not re.search(r"\b(FROM|JOIN) (?!bi\.)", "\n".join(queries)), "readers may read the views of bi only"
     connection = await asyncpg.connect(warehouse_dsn)
     for query in queries:
         transaction = connection.transaction()
@@ -276,6 +288,12 @@ def test_the_example_stream_is_the_real_one() -> None:
     assert shown.reads.settles_after == real.reads.settles_after
     for partition in (Partition.of(open_id="LBA1", market=market) for market in ("spot", "futures")):
         assert shown.params(partition) == real.params(partition)
+
+
+def test_every_kind_of_window_and_of_paging_is_told() -> None:
+    told = section(CONTRIBUTING, "## Adding a stream")
+    missing = [kind.__name__ for kind in (*get_args(Reads), *get_args(Paging)) if f"`{kind.__name__}`" not in told]
+    assert not missing
 
 
 def anchors(document: str) -> set[str]:
