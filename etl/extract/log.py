@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from etl.errors import AnswerUnreadable, UnstablePages
@@ -37,7 +38,9 @@ class _Walk:
     known: int
     total: int = 0
     size: int = 1
-    pages: list[Page] = field(default_factory=list)
+    began_at: datetime | None = None
+    pages: int = 0
+    is_empty: bool = True
     seen: dict[RowKey, Any] = field(default_factory=dict)
     fresh: set[RowKey] = field(default_factory=set)
     places: dict[RowKey, int] = field(default_factory=dict)
@@ -62,11 +65,11 @@ class _Walk:
     async def read(self, number: int) -> bool:
         """Reads a page; tells whether it brought anything new."""
         paid = await self.fetch(self.drafter(numbered_page(self.paging, number)))
-        page = Page(1, len(self.pages) + 1, paid, raw_rows(self.stream, paid.payload))
+        page = Page(1, self.pages + 1, paid, raw_rows(self.stream, paid.payload))
         total = told_total(self.paging, paid.payload)
         if total is None or total < 0:
             raise AnswerUnreadable(f"the answer of {self.stream.path} tells no total, which reading a log depends on")
-        self.has_grown |= bool(self.pages) and total != self.total
+        self.has_grown |= self.pages > 0 and total != self.total
         self.total, self.size = total, told_page_size(self.paging, paid.payload)
         new = [row_key(self.stream, row) for row in await self.unknown(page.rows)]
         before = len(self.fresh)
@@ -76,7 +79,8 @@ class _Walk:
             self.seen[key] = row
             if self.places.setdefault(key, number) != number:
                 self.moved |= {number, self.places[key]}
-        self.pages.append(page)
+        self.began_at = self.began_at or paid.sent_at
+        self.pages, self.is_empty = page.number, not page.rows
         await self.on_page(page)
         return len(self.fresh) > before
 
@@ -91,7 +95,7 @@ class _Walk:
             if self.is_done:
                 break
             await self.read(back)
-            if not self.pages[-1].rows and back < self.last:
+            if self.is_empty and back < self.last:
                 break
         return self.is_done or self.is_whole
 
@@ -112,16 +116,16 @@ class _Walk:
 async def read_log(
     stream: Stream, drafter: Drafter, fetch: Fetch, *, known: int, unknown: Unknown, on_page: OnPage
 ) -> Reading:
-    """The rows of the pages that had to be read: all that are new, and some that were `known` before (a count).
+    """The rows of the pages that had to be read: all that are new, and some that were `known` before (a count). The
+    pages themselves are handed to `on_page` and not kept: a log can be long.
 
     Raises UnstablePages when three sweeps over the log do not explain its total."""
     if not isinstance(stream.paging, PageNumber):
         raise TypeError(f"{stream.name} is a log and must be paged by number")
     walk = _Walk(stream, stream.paging, drafter, fetch, unknown, on_page, known)
     for _ in range(MOST_SWEEPS):
-        if await walk.sweep() or await walk.mend():
-            payloads = [page.paid.payload for page in walk.pages]
-            return Reading(walk.pages[0].paid.sent_at, list(walk.seen.values()), payloads, is_whole=walk.is_whole)
+        if (await walk.sweep() or await walk.mend()) and walk.began_at is not None:
+            return Reading(walk.began_at, list(walk.seen.values()), payloads=[], is_whole=walk.is_whole)
     raise UnstablePages(
         f"the log tells {walk.total} rows, but {walk.known} known ones and {len(walk.fresh)} new ones were found in "
         f"each of {MOST_SWEEPS} readings"
