@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 
 .PHONY: help demo test lint check bench lock clean
 help:
-	@echo "make demo   sync a simulated exchange into an embedded Postgres and show what BI would see"
+	@echo "make demo   sync four simulated exchanges into an embedded Postgres and show what BI would see"
 	@echo "make test   run the tests"
 	@echo "make check  format, lint, types and tests: what a change must leave green"
 	@echo "make bench  measure pace, plan and load"

@@ -33,8 +33,9 @@ async def check_account(account: Account, client: Client, lease_connection: asyn
     """Whether the account's credentials, clock, allow-list and permission work, told by one request.
 
     The request is made under the account's lease, so that it never adds to those of a run that is under way."""
+    tries: list[Try] = []
     if lease_connection is None:
-        return await _ask(account, client, held_seconds=0.0)
+        return await _ask(account, client, tries, held_seconds=0.0)
     totals = Totals(outcome="done")
     longest = max(account.rate(stream).period_seconds for stream in account.streams)
     try:
@@ -47,16 +48,15 @@ async def check_account(account: Account, client: Client, lease_connection: asyn
             totals=totals,
             on_lost=lambda: None,
         ) as lease:
-            finding = await _ask(account, client, held_seconds=lease.held_seconds)
-            totals.requests, totals.outcome = 1, "done" if finding.is_good else "failed"
+            finding = await _ask(account, client, tries, held_seconds=lease.held_seconds)
+            totals.requests, totals.outcome = len(tries), "done" if finding.is_good else "failed"
             return finding
     except AccountHeld as fault:
         return Finding(account.name, True, f"not asked: {fault}")
 
 
-async def _ask(account: Account, client: Client, *, held_seconds: float) -> Finding:
+async def _ask(account: Account, client: Client, tries: list[Try], *, held_seconds: float) -> Finding:
     pace = Pace(account.rate(account.streams[0]), held_seconds=held_seconds)
-    tries: list[Try] = []
     draft = account.source.check(account.settings, account.today(client.clock()))
     try:
         paid = await client.fetch(account, draft, pace, tries.append)

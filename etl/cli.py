@@ -127,7 +127,7 @@ def backfill(
     accept_removals: AcceptOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Read what is due of a range of days, which may lie before start_date. Snapshots are left out."""
+    """Read what is due of a range of days, which may lie before start_date. Snapshots and logs are left out."""
     asked = _backfill(first, last, force=force, accept_removals=accept_removals)
     raise typer.Exit(commands.run_to_end(commands.sync(_config(context, config), account or [], stream or [], asked)))
 

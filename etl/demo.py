@@ -68,7 +68,7 @@ async def run(*, members: int, days: int, print_plan: Callable[[list[PlannedStre
 
 def say(text: str) -> None:
     """Prints a line of the demonstration."""
-    output.out.print(text, markup=False, highlight=False)
+    output.out.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _config_text(path: Path, sandbox: Sandbox, days: int) -> str:

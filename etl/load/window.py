@@ -135,14 +135,16 @@ async def commit_failure(
     *,
     pages: Sequence[RawPage],
     requests: Sequence[TriedRequest],
-    kind: str,
+    kind: str | None,
     message: str,
 ) -> None:
-    """Keeps what a window cost that was not loaded, answers included, and why it was not."""
+    """Keeps what a window cost that was not loaded, answers included, and why it was not. A `kind` of None: what ended
+    the reading is no matter of the window and is noted elsewhere."""
     async with connection.transaction():
         await store_pages(connection, stamp, place, pages)
         await store_requests(connection, stamp, place, requests)
-        await note(connection, stamp, place, kind=kind, message=message)
+        if kind is not None:
+            await note(connection, stamp, place, kind=kind, message=message)
 
 
 async def commit_revisit(

@@ -307,6 +307,7 @@ class AccountRun:
 
     async def _record(self, job: Job, effort: Effort, fault: EtlError) -> None:
         """Keeps what a window cost that was not loaded, and why it was not."""
+        kind = UPDATES_FAILED if job.revisit else WINDOW_FAILED
         with warehouse_errors():
             async with self.pool.acquire() as connection:
                 await commit_failure(
@@ -315,7 +316,7 @@ class AccountRun:
                     place_of(self.account, job),
                     pages=raw_pages(effort, loaded=False),
                     requests=tried_requests(effort, loaded=False),
-                    kind=UPDATES_FAILED if job.revisit else WINDOW_FAILED,
+                    kind=None if isinstance(fault, FailAccount) else kind,
                     message=f"{job}: {fault}",
                 )
 

@@ -4,8 +4,8 @@ import json
 from datetime import date, timedelta
 from pathlib import Path
 
-from tests.flow.night import Night, exchange, small_world
-from tests.flow.processes import configured, run
+from tests.flow.night import EVENING, Night, exchange, small_world
+from tests.flow.processes import configured, launched, run
 
 
 def said(err: str) -> list[str]:
@@ -185,6 +185,24 @@ async def test_check_asks_each_of_four_accounts_once(warehouse_dsn: str, tmp_pat
         assert "clock is 240 s ahead of that of Orderly" in told["orderly-main"]
         assert "HTTP 401" in told["ztdx-main"]
         assert len(sandbox.requests) == 4
+
+
+async def test_the_accounts_that_the_sandbox_prints_are_accepted_by_it(tmp_path: Path) -> None:
+    config = tmp_path / "etl.toml"
+    options = ("--port", "0", "--members", "3", "--days", "2", "--now", EVENING.isoformat())
+    serving = await launched(config, "sandbox", *options)
+    try:
+        assert serving.stdout is not None
+        printed: list[str] = []
+        while not (printed and printed[-1].startswith("token = ")):
+            printed.append((await serving.stdout.readline()).decode())
+        config.write_text("".join(printed[1:]))
+        checked = await run(config, "check")
+        assert checked.out.count("ok ") == 4, checked.out
+    finally:
+        serving.terminate()
+        await serving.wait()
+        await run(config, "db", "stop")
 
 
 async def test_a_sync_of_four_accounts_names_the_one_that_failed(warehouse_dsn: str, tmp_path: Path) -> None:

@@ -31,8 +31,7 @@ def test_every_module_of_the_folder_is_a_provider_of_its_name() -> None:
     names = {path.stem for path in FOLDER.iterdir() if path.stem != "__init__" and not path.name.startswith("__")}
     assert names == {source.name for source in SOURCES}
     for name in names:
-        module = importlib.import_module(f"etl.sources.{name}")
-        assert getattr(module, name.upper()) is module.SOURCE
+        assert importlib.import_module(f"etl.sources.{name}").SOURCE.name == name
 
 
 def test_one_file_more_is_one_provider_more_in_the_order_of_names(tmp_path: Path) -> None:
