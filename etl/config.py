@@ -20,6 +20,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from etl.errors import ConfigurationError
 from etl.stream import Account, Rate, Source, Stream
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -77,7 +78,7 @@ class AccountSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     start_date: Annotated[date, BeforeValidator(_day), Field(ge=FIRST_DAY)]
-    base_url: str | None = Field(None, pattern=r"^https?://[^\s/]+")
+    base_url: str | None = Field(None, pattern=r"^https?://[^\s/@?#]+(/[^\s?#@]*)?$")
     day_zone: ZoneName | None = None
     rate_scope: Literal["account", "ip"] = "account"
     rate_limit: RateSettings | None = None
@@ -206,6 +207,8 @@ def _resolved(value: Any, at: tuple[str, ...], environ: Mapping[str, str], folde
     if isinstance(value, dict):
         table: dict[str, Any] = {}
         for key, inner in value.items():
+            if _CONTROL.search(key):
+                faults.append(f"{'.'.join(at)}: the key {key!r} holds a control character")
             resolved = _resolved(inner, (*at, key), environ, folder, faults)
             if key.endswith("_file") and isinstance(resolved, str):
                 table[key.removesuffix("_file")] = _contents(folder / resolved, (*at, key), faults)
@@ -215,6 +218,8 @@ def _resolved(value: Any, at: tuple[str, ...], environ: Mapping[str, str], folde
     if isinstance(value, list):
         return [_resolved(inner, (*at, str(n)), environ, folder, faults) for n, inner in enumerate(value)]
     if isinstance(value, str):
+        if _CONTROL.search(value):
+            faults.append(f"{'.'.join(at)}: holds a control character")
         missing = [name for name in _VARIABLE.findall(value) if not environ.get(name)]
         faults.extend(f"{'.'.join(at)}: the environment variable {name} is not set, or empty" for name in missing)
         return _VARIABLE.sub(lambda match: environ.get(match[1]) or "?", value)
@@ -223,7 +228,10 @@ def _resolved(value: Any, at: tuple[str, ...], environ: Mapping[str, str], folde
 
 def _contents(path: Path, at: tuple[str, ...], faults: list[str]) -> str:
     try:
-        return path.expanduser().read_text(encoding="utf-8").strip()
+        contents = path.expanduser().read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as fault:
         faults.append(f"{'.'.join(at)}: {path} cannot be read ({fault.__class__.__name__})")
         return "?"
+    if _CONTROL.search(contents):
+        faults.append(f"{'.'.join(at)}: {path} holds a control character")
+    return contents

@@ -200,7 +200,9 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class WindowDay:
-    """A column that is the first day of the window read."""
+    """A column that is the first day of the window read; a row that has a day in its key `told` must tell that one."""
+
+    told: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,9 +267,10 @@ def _tells_no_time(document: Any) -> int | None:
 class Stream:
     """One endpoint as the pipeline reads it.
 
-    `rows` takes the judged payload to its raw rows; `row_key` names the raw fields that tell rows apart between
-    pages; `params` spells a partition. `note` may say something of a payload that yields no rows (told once per
-    partition in `ops.issue`). `waits_for_facts` puts the stream after those whose rows mention ids.
+    `rows` takes the judged payload to its raw rows; `row_key` names the raw fields that tell rows apart between pages,
+    and `has_unique_rows` says that no two rows ever share them. `params` spells a partition. `note` may say something
+    of a payload that yields no rows (told once per partition in `ops.issue`). `waits_for_facts` puts the stream after
+    those whose rows mention ids.
     """
 
     name: str
@@ -280,6 +283,7 @@ class Stream:
     paging: Paging = OnePage()
     method: Literal["GET", "POST"] = "GET"
     row_key: tuple[str, ...] = ()
+    has_unique_rows: bool = False
     fan_out: FanOut = no_fan_out
     params: Callable[[Partition], Params] = _no_params
     revisit: Revisit | None = None

@@ -176,7 +176,7 @@ def _date(value: str | None) -> datetime | None:
     """The moment of a Date header; None where it is missing or names none."""
     try:
         moment = parsedate_to_datetime(value or "")
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 

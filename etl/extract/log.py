@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from etl.errors import AnswerUnreadable, UnstablePages
+from etl.errors import AnswerUnreadable, SuspiciousRemoval, UnstablePages
 from etl.extract.paging import numbered_page, told_page_size, told_total
 from etl.extract.request import Drafter, raw_rows
 from etl.extract.walk import Fetch, OnPage, Page, Reading, RowKey, row_key
@@ -27,7 +27,8 @@ Unknown = Callable[[Sequence[Any]], Awaitable[Sequence[Any]]]
 
 @dataclass(slots=True)
 class _Walk:
-    """A reading under way: `known` rows were loaded before it began, `fresh` ones were not."""
+    """A reading under way: `known` rows were loaded before it began, `fresh` ones were not. `overlaps` says that a
+    known one was met: without it, this is not the log that was read before."""
 
     stream: Stream
     paging: PageNumber
@@ -36,16 +37,18 @@ class _Walk:
     unknown: Unknown
     on_page: OnPage
     known: int
+    may_shrink: bool
     total: int = 0
     size: int = 1
     began_at: datetime | None = None
     pages: int = 0
     is_empty: bool = True
+    overlaps: bool = False
+    has_grown: bool = False
     seen: dict[RowKey, Any] = field(default_factory=dict)
     fresh: set[RowKey] = field(default_factory=set)
     places: dict[RowKey, int] = field(default_factory=dict)
     moved: set[int] = field(default_factory=set)
-    has_grown: bool = False
 
     @property
     def last(self) -> int:
@@ -58,46 +61,70 @@ class _Walk:
         return len(self.seen) == self.total
 
     @property
-    def is_done(self) -> bool:
-        """Whether the rows known before and the new ones are all there are."""
-        return self.known + len(self.fresh) == self.total
+    def is_explained(self) -> bool:
+        """Whether the rows known before and the new ones are all there are, or all were seen."""
+        adds_up = self.known + len(self.fresh) == self.total
+        return self.is_whole or (adds_up and (self.overlaps or self.known == 0))
+
+    @property
+    def has_shrunk(self) -> bool:
+        """Whether the log tells fewer rows than it ought to have."""
+        return self.total < self.known or (self.is_whole and self.known + len(self.fresh) > self.total)
 
     async def read(self, number: int) -> bool:
         """Reads a page; tells whether it brought anything new."""
         paid = await self.fetch(self.drafter(numbered_page(self.paging, number)))
         page = Page(1, self.pages + 1, paid, raw_rows(self.stream, paid.payload))
-        total = told_total(self.paging, paid.payload)
+        self._measure(number, page)
+        before = len(self.fresh)
+        unknown = {row_key(self.stream, row) for row in await self.unknown(page.rows)}
+        for row in page.rows:
+            self._meet(row_key(self.stream, row), row, number, unknown)
+        self.pages, self.is_empty = page.number, not page.rows
+        await self.on_page(page)
+        if self.has_shrunk and not self.may_shrink:
+            raise SuspiciousRemoval(
+                f"the log tells {self.total} rows and lacks some of the {self.known} that were loaded before; new ones "
+                "were loaded, none was removed. If that is right, run the same command with --accept-removals"
+            )
+        return len(self.fresh) > before
+
+    def _measure(self, number: int, page: Page) -> None:
+        """Takes from a page how long the log is and how long its pages are."""
+        total, size = told_total(self.paging, page.paid.payload), told_page_size(self.paging, page.paid.payload)
         if total is None or total < 0:
             raise AnswerUnreadable(f"the answer of {self.stream.path} tells no total, which reading a log depends on")
         self.has_grown |= self.pages > 0 and total != self.total
-        self.total, self.size = total, told_page_size(self.paging, paid.payload)
-        new = [row_key(self.stream, row) for row in await self.unknown(page.rows)]
-        before = len(self.fresh)
-        self.fresh.update(key for key in new if key not in self.seen)
-        for row in page.rows:
-            key = row_key(self.stream, row)
-            self.seen[key] = row
-            if self.places.setdefault(key, number) != number:
-                self.moved |= {number, self.places[key]}
-        self.began_at = self.began_at or paid.sent_at
-        self.pages, self.is_empty = page.number, not page.rows
-        await self.on_page(page)
-        return len(self.fresh) > before
+        self.total = total
+        if size is not None or number == 1:
+            self.size = size or max(len(page.rows), 1)
+        self.began_at = self.began_at or page.paid.sent_at
+
+    def _meet(self, key: RowKey, row: Any, number: int, unknown: set[RowKey]) -> None:
+        """Accounts for a row of the page of that number."""
+        if key not in self.seen:
+            if key in unknown:
+                self.fresh.add(key)
+            else:
+                self.overlaps = True
+        self.seen[key] = row
+        if self.places.setdefault(key, number) != number:
+            self.moved |= {number, self.places[key]}
 
     async def sweep(self) -> bool:
         """Reads forward as long as pages bring news, then from the end back to there; tells whether all is explained.
 
         An empty page before the last one belies the total and ends the sweep."""
         number = 1
-        while await self.read(number) and not self.is_done and number < self.last:
+        while await self.read(number) and not self.is_explained and number < self.last:
             number += 1
         for back in range(self.last, number, -1):
-            if self.is_done:
+            if self.is_explained:
                 break
             await self.read(back)
             if self.is_empty and back < self.last:
                 break
-        return self.is_done or self.is_whole
+        return self.is_explained
 
     async def mend(self) -> bool:
         """Looks for the rows that a sweep missed, and tells whether all is explained. Where the log has grown meanwhile
@@ -107,26 +134,36 @@ class _Walk:
         self.moved.clear()
         self.places.clear()
         for number in numbers:
-            if self.is_done or self.is_whole:
+            if self.is_explained:
                 break
             await self.read(number)
-        return self.is_done or self.is_whole
+        return self.is_explained
 
 
 async def read_log(
-    stream: Stream, drafter: Drafter, fetch: Fetch, *, known: int, unknown: Unknown, on_page: OnPage
+    stream: Stream,
+    drafter: Drafter,
+    fetch: Fetch,
+    *,
+    known: int,
+    unknown: Unknown,
+    on_page: OnPage,
+    may_shrink: bool = False,
 ) -> Reading:
     """The rows of the pages that had to be read: all that are new, and some that were `known` before (a count). The
     pages themselves are handed to `on_page` and not kept: a log can be long.
 
-    Raises UnstablePages when three sweeps over the log do not explain its total."""
+    Raises SuspiciousRemoval when the log lacks known rows, unless it `may_shrink`, and UnstablePages when its total is
+    not explained: at once where nothing moved, as another reading would bring the same, else after three sweeps."""
     if not isinstance(stream.paging, PageNumber):
         raise TypeError(f"{stream.name} is a log and must be paged by number")
-    walk = _Walk(stream, stream.paging, drafter, fetch, unknown, on_page, known)
+    walk = _Walk(stream, stream.paging, drafter, fetch, unknown, on_page, known, may_shrink)
     for _ in range(MOST_SWEEPS):
-        if (await walk.sweep() or await walk.mend()) and walk.began_at is not None:
+        is_explained = await walk.sweep()
+        if not is_explained and not walk.has_grown and not walk.moved:
+            break
+        if (is_explained or await walk.mend()) and walk.began_at is not None:
             return Reading(walk.began_at, list(walk.seen.values()), payloads=[], is_whole=walk.is_whole)
     raise UnstablePages(
-        f"the log tells {walk.total} rows, but {walk.known} known ones and {len(walk.fresh)} new ones were found in "
-        f"each of {MOST_SWEEPS} readings"
+        f"the log tells {walk.total} rows, but {walk.known} known ones and {len(walk.fresh)} new ones were found"
     )

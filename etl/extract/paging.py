@@ -29,16 +29,23 @@ def numbered_page(paging: PageNumber, number: int) -> Params:
     return {paging.page: number, paging.size: paging.page_size}
 
 
-def next_page(paging: Paging, asked: Params, payload: Any, rows: Sequence[Any], *, read: int) -> Params | None:
+def next_page(
+    paging: Paging, asked: Params, payload: Any, rows: Sequence[Any], *, read: int, largest: int = 0
+) -> Params | None:
     """The parameters of the page after the one that `asked` brought, or None after the last.
 
-    `read` counts the rows of all pages so far. Where a total is told, the page that reaches it is the last; elsewhere
-    a short page is, and a full one is always followed by another request (lbank-affiliate.md, Notes 2)."""
+    `read` counts the rows of all pages so far, `largest` those of the largest page before this one. Where a total is
+    told, the page that reaches it is the last; elsewhere a short page is, and a full one is always followed by another
+    request (lbank-affiliate.md, Notes 2)."""
     match paging:
         case OnePage():
             return None
         case PageNumber():
-            return None if _is_last(paging, payload, rows, read) else numbered_page(paging, int(asked[paging.page]) + 1)
+            return (
+                None
+                if _is_last(paging, payload, len(rows), read=read, largest=largest)
+                else numbered_page(paging, int(asked[paging.page]) + 1)
+            )
     if len(rows) < paging.page_size:
         return None
     before = int(asked[paging.start])
@@ -53,20 +60,29 @@ def next_page(paging: Paging, asked: Params, payload: Any, rows: Sequence[Any], 
 
 
 def told_total(paging: Paging, payload: Any) -> int | None:
-    """How many rows the answer says there are in all pages; None where it does not say."""
-    return paging.total(payload) if isinstance(paging, PageNumber) else None
+    """How many rows the answer says there are in all pages; None where it does not say. Raises AnswerUnreadable where
+    it ought to."""
+    try:
+        return paging.total(payload) if isinstance(paging, PageNumber) else None
+    except (TypeError, KeyError, ValueError, AttributeError) as fault:
+        raise AnswerUnreadable(f"the answer does not tell how many rows there are: {fault}") from fault
 
 
-def told_page_size(paging: PageNumber, payload: Any) -> int:
-    """How many rows a full page holds, as the answer says; at least 1."""
-    return max(paging.told_size(payload) or paging.page_size, 1)
+def told_page_size(paging: PageNumber, payload: Any) -> int | None:
+    """How many rows a full page holds where the answer says so: never more than were asked for."""
+    told = paging.told_size(payload)
+    return None if told is None else min(max(told, 1), paging.page_size)
 
 
-def _is_last(paging: PageNumber, payload: Any, rows: Sequence[Any], read: int) -> bool:
+def _is_last(paging: PageNumber, payload: Any, rows: int, *, read: int, largest: int) -> bool:
     total = told_total(paging, payload)
-    if total is None:
-        return len(rows) < told_page_size(paging, payload)
-    return read >= total or not rows
+    if total is not None:
+        return read >= total or not rows
+    size = told_page_size(paging, payload)
+    if size is not None:
+        return rows < size
+    # Nothing is told, and the server may cut pages at less than was asked for: only its own pages can be compared.
+    return rows < max(largest, 1)
 
 
 def _whole(row: Any, name: str) -> int:

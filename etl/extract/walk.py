@@ -53,52 +53,66 @@ async def nobody(page: Page) -> None:
 
 
 async def read_window(stream: Stream, drafter: Drafter, fetch: Fetch, *, on_page: OnPage = nobody) -> Reading:
-    """Reads every page; raises UnstablePages when three readings neither hold together nor agree."""
-    before: Counter[str] | None = None
+    """Reads every page; raises UnstablePages when three readings neither hold together nor agree.
+
+    Where no two rows share a key and a total is told, rows that changed places between pages are put together from
+    all readings (FACTS.md, "Orderly": de-duplicate, check against `total`)."""
+    agreed: Counter[str] | None = None
+    together: dict[RowKey, Any] = {}
     for reading in range(1, MOST_READINGS + 1):
-        pages = await _read_pages(stream, drafter, fetch, on_page, reading)
+        pages, is_stuck = await _read_pages(stream, drafter, fetch, on_page, reading)
         rows = [row for page in pages for row in page.rows]
+        began_at, payloads = pages[0].paid.sent_at, [page.paid.payload for page in pages]
         fingerprint = Counter(json.dumps(row, sort_keys=True, default=str) for row in rows)
-        if _is_counted(stream, pages) and (not _repeats(stream, pages) or fingerprint == before):
-            return Reading(pages[0].paid.sent_at, rows, [page.paid.payload for page in pages])
-        before = fingerprint
+        told = _told_total(stream, pages)
+        is_counted = told == len(rows) or (told is None and (stream.has_unique_rows or not is_stuck))
+        if is_counted and (not _repeats(stream, pages) or fingerprint == agreed):
+            return Reading(began_at, rows, payloads)
+        agreed = fingerprint
+        together |= {row_key(stream, row): row for row in rows}
+        if stream.has_unique_rows and told == len(together):
+            return Reading(began_at, list(together.values()), payloads)
     raise UnstablePages(f"the pages moved in each of {MOST_READINGS} readings; the window stays due")
 
 
-async def _read_pages(stream: Stream, drafter: Drafter, fetch: Fetch, on_page: OnPage, reading: int) -> list[Page]:
-    """The pages of one reading, up to the last, or to one that brings nothing but rows of the pages before."""
+async def _read_pages(
+    stream: Stream, drafter: Drafter, fetch: Fetch, on_page: OnPage, reading: int
+) -> tuple[list[Page], bool]:
+    """The pages of one reading, and whether it got stuck: a page that brings nothing but rows of the pages before ends
+    it, since a server that takes no notice of the page would be asked for ever."""
     pages: list[Page] = []
     seen: set[RowKey] = set()
-    read = 0
     asked: Params | None = first_page(stream.paging)
     while asked is not None:
         paid = await fetch(drafter(asked))
         page = Page(reading, len(pages) + 1, paid, raw_rows(stream, paid.payload))
+        largest = max((len(each.rows) for each in pages), default=0)
         pages.append(page)
         await on_page(page)
         keys = {row_key(stream, row) for row in page.rows}
+        read = sum(len(each.rows) for each in pages)
+        asked = next_page(stream.paging, asked, paid.payload, page.rows, read=read, largest=largest)
         if keys and keys <= seen:
-            break
+            return pages, asked is not None
         seen |= keys
-        read += len(page.rows)
-        asked = next_page(stream.paging, asked, paid.payload, page.rows, read=read)
-    return pages
+    return pages, False
 
 
 RowKey = tuple[str, ...]
 
 
 def row_key(stream: Stream, row: Any) -> RowKey:
-    """What tells a raw row from the others of a list: the stream's row key, or all of a row that has none."""
-    if not isinstance(row, dict):
-        return (json.dumps(row, default=str),)
-    return tuple(str(row.get(name)) for name in stream.row_key or sorted(row))
+    """What tells a raw row from the others of a list: the stream's row key, or all of a row that lacks a part of it."""
+    parts = [row.get(name) for name in stream.row_key] if isinstance(row, dict) else []
+    if not parts or any(part in (None, "") for part in parts):
+        return (json.dumps(row, sort_keys=True, default=str),)
+    return tuple(map(str, parts))
 
 
-def _is_counted(stream: Stream, pages: list[Page]) -> bool:
-    """Whether the pages hold as many rows as each of them said there are, where they say."""
-    count = sum(len(page.rows) for page in pages)
-    return all(told_total(stream.paging, page.paid.payload) in (None, count) for page in pages)
+def _told_total(stream: Stream, pages: list[Page]) -> int | None:
+    """The total that all pages tell alike; -1, which no count equals, where they differ; None where none tells one."""
+    totals = {told_total(stream.paging, page.paid.payload) for page in pages}
+    return totals.pop() if len(totals) == 1 else -1
 
 
 def _repeats(stream: Stream, pages: list[Page]) -> bool:

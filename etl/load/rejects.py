@@ -28,7 +28,16 @@ async def replace_rejects(connection: Connection, stamp: Stamp, place: Place, re
         "DELETE FROM ops.reject WHERE account = $1 AND stream = $2 AND partition = $3 AND days && $4",
         *(*place.key, place.days_replaced),
     )
+    await add_rejects(connection, stamp, place, rejects)
+
+
+async def add_rejects(connection: Connection, stamp: Stamp, place: Place, rejects: Sequence[RejectedRow]) -> None:
+    """Adds rejects to those of the window; one that is there already, raw form and all, is not told twice."""
     if rejects:
+        await connection.execute(
+            "DELETE FROM ops.reject WHERE account = $1 AND stream = $2 AND partition = $3 AND raw = ANY($4)",
+            *(*place.key, [row.raw for row in rejects]),
+        )
         await connection.executemany(
             """
             INSERT INTO ops.reject (run_id, account, source, stream, partition, days, table_name, column_name,

@@ -11,7 +11,16 @@ from sqlalchemy import Table
 
 from etl.load.coverage import Place, cover, make_due
 from etl.load.raw import RawPage, TriedRequest, store_pages, store_requests
-from etl.load.rejects import NOTE, UPDATES_FAILED, WINDOW_FAILED, RejectedRow, note, replace_rejects, resolve
+from etl.load.rejects import (
+    NOTE,
+    UPDATES_FAILED,
+    WINDOW_FAILED,
+    RejectedRow,
+    add_rejects,
+    note,
+    replace_rejects,
+    resolve,
+)
 from etl.load.upsert import (
     Connection,
     Counts,
@@ -116,8 +125,8 @@ async def _close(connection: Connection, load: WindowLoad) -> None:
 
 
 async def commit_page(connection: Connection, load: WindowLoad) -> Counts:
-    """Loads the rows of one page of a log that is still being read: they are facts however the reading ends. It says
-    nothing of what is missing, and nothing is covered."""
+    """Loads the rows of one page of a log that is still being read: they are facts however the reading ends, and so
+    are its rejects. It says nothing of what is missing, and nothing is covered."""
     counts = Counts()
     async with connection.transaction():
         for rows in load.tables:
@@ -125,6 +134,7 @@ async def commit_page(connection: Connection, load: WindowLoad) -> Counts:
             counts += await _write(connection, rows, load.stamp, gone=0)
         await store_pages(connection, load.stamp, load.place, load.pages)
         await store_requests(connection, load.stamp, load.place, load.requests)
+        await add_rejects(connection, load.stamp, load.place, load.rejects)
     return counts
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Context as DecimalContext
@@ -17,6 +18,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from etl.errors import SetRowAside
+from etl.normalize.fields import day_text
 from etl.stream import (
     Constant,
     Field,
@@ -80,13 +82,15 @@ def normalise(stream: Stream, raw_rows: Sequence[RawRow], context: Context) -> t
 def _batch(into: Into, raw_rows: Sequence[RawRow], context: Context) -> Batch:
     rows: list[Row] = []
     rejects: list[Reject] = []
-    incomplete: set[_Key] = set()
+    incomplete: list[_Key] = []
     for raw in _exploded(into, raw_rows, rejects):
         try:
             row = read_row(into, raw, context)
         except SetRowAside as fault:
+            if _lies_outside(into, raw, context):
+                continue
             rejects.append(_reject(into, fault.column, fault.reason, raw, day=_day_of(into, raw, context)))
-            incomplete.add(tuple(read_value(into, column, raw, context) for column in _key_columns(into)))
+            incomplete.append(tuple(read_value(into, column, raw, context) for column in _key_columns(into)))
             continue
         if _in_window(into, row, context):
             rows.append(row)
@@ -149,13 +153,24 @@ def _value(column: str, source: Any, raw: RawRow, context: Context) -> Any:
             return context.partition[name] if read is None else read(context.partition[name])
         case Constant(value=value):
             return value
-        case WindowDay():
-            return context.window.start
+        case WindowDay(told=told):
+            return _asked_day(told, raw, context)
         case WindowLast():
             return context.window.last
         case ReadAt():
             return context.read_at
     raise TypeError(f"column {column}: {source!r} is no column source")
+
+
+def _asked_day(told: str | None, raw: RawRow, context: Context) -> date:
+    """The day asked for. A row that tells another is not of it; what is no day tells nothing."""
+    day: date = context.window.start
+    if told is not None:
+        with suppress(SetRowAside):
+            day = day_text(raw.get(told), context.zone)
+        if day != context.window.start:
+            raise SetRowAside(told, f"{day} is not {context.window.start}, the day that was asked for")
+    return day
 
 
 def scope_of(into: Into, context: Context) -> dict[str, Any]:
@@ -171,6 +186,12 @@ def _in_window(into: Into, row: Row, context: Context) -> bool:
         start, end = context.window.span(context.zone)
         return start <= moment < end
     return isinstance(moment, date) and moment in context.window
+
+
+def _lies_outside(into: Into, raw: RawRow, context: Context) -> bool:
+    """Whether a row that cannot be read tells at least that another window is its own."""
+    moment = None if into.within is None else read_value(into, into.within, raw, context)
+    return moment is not None and not _in_window(into, {str(into.within): moment}, context)
 
 
 def _day_of(into: Into, raw: RawRow, context: Context) -> date | None:
@@ -193,13 +214,16 @@ def _one_per_key(into: Into, rows: Sequence[Row], rejects: list[Reject]) -> Sequ
     return list(by_key.values())
 
 
-def _sums(into: Into, rows: Sequence[Row], incomplete: set[_Key], rejects: list[Reject]) -> Sequence[Row]:
+def _sums(into: Into, rows: Sequence[Row], incomplete: Sequence[_Key], rejects: list[Reject]) -> Sequence[Row]:
     """One row per key, the columns that add up added exactly. A row whose sum lacks a part that could not be read is
-    set aside with it: too little would look right."""
+    set aside with it: too little would look right. Such a part may lack its day, but not the person it is of: whose sum
+    it is part of could not be told."""
+    person = _key_columns(into).index(into.mentions) if into.mentions in _key_columns(into) else 0
+    lacking = [part for part in incomplete if part[person] is not None]
     sums: dict[_Key, Row] = {}
     for row in rows:
         key = _key(into, row)
-        if key in incomplete:
+        if any(all(told in (None, mine) for told, mine in zip(part, key, strict=True)) for part in lacking):
             rejects.append(_conflict(into, row, "belongs to a sum of which another row cannot be read"))
             continue
         known = sums.get(key)

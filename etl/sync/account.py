@@ -252,7 +252,15 @@ class AccountRun:
             async with self.pool.acquire() as connection:
                 known = await count_known(connection, into.table, self.account.name)
         drafter = self._drafter(job)
-        return await read_log(job.stream, drafter, fetch, known=known, unknown=unknown, on_page=keep)
+        return await read_log(
+            job.stream,
+            drafter,
+            fetch,
+            known=known,
+            unknown=unknown,
+            on_page=keep,
+            may_shrink=self.asked.accept_removals,
+        )
 
     async def _load(self, connection: asyncpg.pool.PoolConnectionProxy, job: Job, load: WindowLoad) -> None:
         if job.revisit:

@@ -83,11 +83,15 @@ def test_rows_of_another_day_are_left_to_their_own_window() -> None:
 
 
 @pytest.mark.parametrize("meta", ["<unknown>", None, {}, [], {"total": None}, {"total": "many"}])
-def test_without_a_total_a_page_shorter_than_a_full_one_is_the_last(meta: Any) -> None:
+def test_without_meta_a_page_shorter_than_the_one_before_is_the_last(meta: Any) -> None:
+    """The largest size is not published: a first page of 20 rows may be a full one."""
     payload = {"rows": [], "meta": meta}
     assert told_total(PAGES, payload) is None
-    assert next_page(PAGES, first_page(PAGES), payload, [ROW] * 100, read=100) == {"page": 2, "size": 100}
-    assert next_page(PAGES, first_page(PAGES), payload, [ROW] * 99, read=99) is None
+    second = {"page": 2, "size": 100}
+    assert next_page(PAGES, first_page(PAGES), payload, [ROW] * 20, read=20) == second
+    assert next_page(PAGES, first_page(PAGES), payload, [], read=0) is None
+    assert next_page(PAGES, second, payload, [ROW] * 20, read=40, largest=20) == {"page": 3, "size": 100}
+    assert next_page(PAGES, second, payload, [ROW] * 19, read=39, largest=20) is None
     assert total({"rows": []}) is None
 
 

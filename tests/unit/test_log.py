@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.errors import AnswerUnreadable, UnstablePages
+from etl.errors import AnswerUnreadable, SuspiciousRemoval, UnstablePages
 from etl.extract.client import Paid
 from etl.extract.log import read_log
 from etl.extract.request import window_drafts
@@ -64,13 +64,19 @@ class Warehouse:
     async def keep(self, page: Page) -> None:
         self.loaded |= {row["id"] for row in page.rows}
 
-    async def read(self, server: Server, stream: Stream = LOG) -> Reading:
+    async def read(self, server: Server, stream: Stream = LOG, *, may_shrink: bool = False) -> Reading:
         server.asked.clear()
         self.before = len(self.loaded)
         drafter = window_drafts(stream, lbank_account(), Partition(), WINDOW)
         return await read_log(
-            stream, drafter, server.fetch, known=self.before, unknown=self.unknown, on_page=self.keep
-        )  # fmt: skip
+            stream,
+            drafter,
+            server.fetch,
+            known=self.before,
+            unknown=self.unknown,
+            on_page=self.keep,
+            may_shrink=may_shrink,
+        )
 
 
 both_orders = pytest.mark.parametrize("newest_first", [True, False], ids=["newest first", "oldest first"])
@@ -142,11 +148,79 @@ async def test_a_server_that_cuts_pages_short_is_walked_by_the_size_it_tells(*, 
 
 
 @both_orders
-async def test_a_log_that_lacks_known_rows_is_read_whole(*, newest_first: bool) -> None:
+async def test_a_log_that_lacks_known_rows_is_not_believed_unless_it_may(*, newest_first: bool) -> None:
     server, warehouse = Server(250, newest_first=newest_first), Warehouse(range(253))
-    reading = await warehouse.read(server)
+    with pytest.raises(SuspiciousRemoval, match="lacks some of the 253"):
+        await warehouse.read(server)
+    assert server.asked == [1]
+    reading = await warehouse.read(server, may_shrink=True)
     assert reading.is_whole
     assert sorted(server.asked) == [1, 2, 3]
+
+
+@both_orders
+async def test_another_log_under_the_same_name_is_not_taken_for_one_that_has_grown(*, newest_first: bool) -> None:
+    """A hundred rows are known, and the log has two hundred of which none is among them: the numbers add up."""
+    server, warehouse = Server(200, newest_first=newest_first), Warehouse(range(1000, 1100))
+    with pytest.raises(SuspiciousRemoval):
+        await warehouse.read(server)
+    assert set(range(200)) <= warehouse.loaded, "what is new was loaded, and nothing was removed"
+
+
+@both_orders
+async def test_a_total_that_lags_behind_removes_nothing(*, newest_first: bool) -> None:
+    server, warehouse = Server(103, newest_first=newest_first), Warehouse(range(100))
+    fetch = server.fetch
+
+    async def lagging(draft: Draft) -> Paid:
+        answer = await fetch(draft)
+        return replace(answer, payload={**answer.payload, "total": 100})
+
+    server.fetch = lagging  # type: ignore[method-assign]
+    if newest_first:
+        with pytest.raises(SuspiciousRemoval):
+            await warehouse.read(server)
+    else:
+        assert not (await warehouse.read(server)).rows[100:], "nothing shows that there is more"
+    server.fetch = fetch  # type: ignore[method-assign]
+    warehouse.loaded = set(range(100))
+    await warehouse.read(server)
+    assert warehouse.loaded == set(range(103))
+
+
+@both_orders
+@pytest.mark.parametrize("off", [-1, 1])
+async def test_a_total_that_is_off_and_stays_so_costs_one_sweep(off: int, *, newest_first: bool) -> None:
+    server, warehouse = Server(2050, newest_first=newest_first), Warehouse()
+    fetch = server.fetch
+
+    async def wrong(draft: Draft) -> Paid:
+        answer = await fetch(draft)
+        return replace(answer, payload={**answer.payload, "total": 2050 + off})
+
+    server.fetch = wrong  # type: ignore[method-assign]
+    with pytest.raises(UnstablePages):
+        await warehouse.read(server)
+    assert len(server.asked) == 21
+    assert warehouse.loaded == set(range(2050))
+
+
+async def test_rows_without_an_id_are_rows_of_their_own() -> None:
+    """They cannot be read, but they are counted; otherwise the total would never be explained."""
+
+    async def fetch(draft: Draft) -> Paid:
+        rows = [{"id": 1}, {"id": None, "action": "bind"}, {"action": "claim"}, {"id": "", "action": "bind"}]
+        return paid(draft, {"logs": rows, "total": 4, "size": 100})
+
+    async def all_but_the_first(rows: Sequence[Any]) -> list[Any]:
+        return list(rows[1:])
+
+    async def nothing(page: Page) -> None:
+        pass
+
+    drafter = window_drafts(LOG, lbank_account(), Partition(), WINDOW)
+    reading = await read_log(LOG, drafter, fetch, known=1, unknown=all_but_the_first, on_page=nothing)
+    assert len(reading.rows) == 4
 
 
 @both_orders

@@ -95,8 +95,10 @@ def test_pages_with_a_number_begin_at_1() -> None:
         pytest.param({"total": 300}, 60, 120, 4, id="a page is cut below what was asked for"),
         pytest.param({"total": 300}, 0, 120, None, id="nothing comes any more"),
         pytest.param({"total": 0}, 0, 0, None, id="there is nothing"),
-        pytest.param({}, 100, 300, 4, id="no total, full page"),
-        pytest.param({}, 99, 299, None, id="no total, short page"),
+        pytest.param({}, 60, 180, 4, id="nothing told, a page like those before"),
+        pytest.param({}, 59, 179, None, id="nothing told, a page shorter than those before"),
+        pytest.param({}, 0, 120, None, id="nothing told, nothing comes"),
+        pytest.param({"size": 500}, 100, 300, 4, id="a size is told that was not asked for"),
         pytest.param({"size": 50}, 50, 150, 4, id="no total, full page of the size that is told"),
         pytest.param({"size": 50}, 49, 149, None, id="no total, short page of the size that is told"),
     ],
@@ -104,10 +106,19 @@ def test_pages_with_a_number_begin_at_1() -> None:
 def test_a_page_with_a_number_is_followed_until_the_total_or_a_short_page(
     told: dict[str, int], rows: int, read: int, after: int | None
 ) -> None:
-    following = next_page(NUMBERED, {"page": 3, "size": 100}, told, members(range(rows)), read=read)
+    following = next_page(NUMBERED, {"page": 3, "size": 100}, told, members(range(rows)), read=read, largest=60)
     assert following == (None if after is None else {"page": after, "size": 100})
 
 
-@pytest.mark.parametrize(("told", "size"), [({}, 100), ({"size": 20}, 20), ({"size": 0}, 100), ({"size": -3}, 1)])
-def test_a_full_page_holds_what_the_answer_says(told: dict[str, int], size: int) -> None:
+@pytest.mark.parametrize(
+    ("told", "size"), [({}, None), ({"size": 20}, 20), ({"size": 0}, 1), ({"size": -3}, 1), ({"size": 500}, 100)]
+)
+def test_a_full_page_holds_what_the_answer_says(told: dict[str, int], size: int | None) -> None:
     assert told_page_size(NUMBERED, told) == size
+
+
+@pytest.mark.parametrize(("rows", "is_last"), [(0, True), (1, False), (20, False), (100, False)])
+def test_a_first_page_that_tells_nothing_may_have_been_cut_and_is_the_last_only_when_empty(
+    rows: int, *, is_last: bool
+) -> None:
+    assert (next_page(NUMBERED, {"page": 1, "size": 100}, {}, members(range(rows)), read=rows) is None) is is_last

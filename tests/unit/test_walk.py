@@ -218,6 +218,41 @@ async def test_rows_that_vanish_while_it_is_read_make_it_be_read_again() -> None
     assert len((await exchange.read()).rows) == 140
 
 
+async def test_a_page_that_repeats_all_of_the_pages_before_is_not_believed_where_no_total_vouches_for_it() -> None:
+    stream = replace(COUNTED, paging=PageNumber("page", "size", 100, total=lambda told: None))
+    asked: list[int] = []
+
+    async def fetch(draft: Draft) -> Paid:
+        asked.append(int(draft.params["page"]))
+        return paid(draft, {"list": members(range(100)), "total": None})
+
+    with pytest.raises(UnstablePages):
+        await read_window(stream, window_drafts(stream, lbank_account(), Partition(), WINDOW), fetch)
+    asked.clear()
+    unique = replace(stream, has_unique_rows=True)
+    reading = await read_window(unique, window_drafts(unique, lbank_account(), Partition(), WINDOW), fetch)
+    assert {row["id"] for row in reading.rows} == set(range(100)), "two readings agree, and rows never come twice"
+    assert asked == [1, 2, 1, 2]
+
+
+async def test_unique_rows_that_change_places_are_put_together_from_all_readings() -> None:
+    """No order is documented: in the first two readings another row crosses from the second page to the first."""
+    flips = iter([(99, 100), (5, 120)])
+    order = list(range(150))
+
+    async def fetch(draft: Draft) -> Paid:
+        number = int(draft.params["page"])
+        page = members(order)[(number - 1) * 100 : number * 100]
+        if number == 1:
+            for a, b in [next(flips, (0, 0))]:
+                order[a], order[b] = order[b], order[a]
+        return paid(draft, {"list": page, "total": 150})
+
+    unique = replace(COUNTED, has_unique_rows=True)
+    reading = await read_window(unique, window_drafts(unique, lbank_account(), Partition(), WINDOW), fetch)
+    assert sorted(ids(reading.rows)) == list(range(150))
+
+
 @pytest.mark.parametrize("total", [149, 151])
 async def test_a_total_that_the_rows_never_meet_fails_the_window(total: int) -> None:
     exchange = Counting(lambda _: range(150), total=total)

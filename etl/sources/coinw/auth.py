@@ -73,13 +73,13 @@ def judge(document: Any, *, http_status: int) -> Any:
     A documented code decides before `retry`, and `retry` before the rest."""
     envelope = document if isinstance(document, dict) else {}
     words = f"“{envelope.get('msg') or envelope.get('message') or 'no message'}”"
-    if http_status in (401, 403):
-        raise AccessRefused(f"CoinW answered HTTP {http_status} {words}: {_REFUSED_ADVICE}")
     said = f"CoinW says {envelope.get('code')} {words}"
     code = whole(envelope.get("code"))
     if code in _FAULTS:
         kind, advice = _FAULTS[code]
         raise kind(said + advice)
+    if http_status in (401, 403):
+        raise AccessRefused(f"CoinW answered HTTP {http_status} {words}: {_REFUSED_ADVICE}")
     if _is(envelope.get("retry"), "true"):
         raise ProviderBusy(f"{said} and asks for another try")
     if "code" not in envelope:

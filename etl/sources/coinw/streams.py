@@ -35,8 +35,8 @@ _API = "/api/v3/patener/openapi/v1/partner/invitation/user"  # "patener" is the 
 
 
 def listed(payload: Any) -> Sequence[RawRow]:
-    """The rows in `data.list`; null in the place of `data` or of the list is no rows."""
-    rows = [] if payload is None else payload["list"]
+    """The rows in `data.list`; null in the place of the list is no rows."""
+    rows = payload["list"]
     if rows is None:
         return []
     if not isinstance(rows, list):
@@ -44,9 +44,13 @@ def listed(payload: Any) -> Sequence[RawRow]:
     return rows
 
 
-def total(payload: Any) -> int | None:
-    """`data.total`, which is "9" on one page and 1 on the other."""
-    return whole(payload.get("total")) if isinstance(payload, dict) else None
+def total(payload: Any) -> int:
+    """`data.total`, which is "9" on one page and 1 on the other. It cannot be missing: pages shift while rows arrive,
+    and the total is what shows it."""
+    count = whole(payload["total"])
+    if count is None:
+        raise TypeError(f"data.total is {payload['total']!r}, not a whole number")
+    return count
 
 
 INVITEE_VOLUME = Stream(
@@ -109,6 +113,7 @@ ACTIVITY = Stream(
     paging=PageNumber("page", "pageSize", 1000, total=total),
     rows=listed,
     row_key=("uid",),
+    has_unique_rows=True,
     fan_out=activities,
     params=lambda partition: {"activityId": partition["activity_id"], "showDetail": "yes"},
     into=(

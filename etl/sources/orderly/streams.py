@@ -72,6 +72,7 @@ SUMMARY_BY_DATE = Stream(
     paging=PAGES,
     rows=rows,
     row_key=("date",),
+    has_unique_rows=True,
     params=lambda partition: {"aggregate_by": "date"},
     into=(Into(table=schema.broker_day, columns={"day": Field("date", day_text), **_FACTS}, within="day"),),
 )
@@ -86,13 +87,14 @@ SUMMARY_BY_ACCOUNT = Stream(
     paging=PAGES,
     rows=rows,
     row_key=("account_id",),
+    has_unique_rows=True,
     params=lambda partition: {"aggregate_by": "account_id"},
     into=(
         Into(
             table=schema.broker_account_day,
             columns={
                 "invitee_id": Field("account_id", text),
-                "day": WindowDay(),
+                "day": WindowDay(told="date"),  # "date empty or absent" (FACTS.md)
                 "wallet_address": Field("user_address", optional(text)),
                 **_FACTS,
             },
