@@ -144,10 +144,13 @@ class _Reckoning:
                 known = {"invitee_id": row[column], "origin": "inferred"} | place_of(row)
                 told.setdefault((row["account"], row[column]), known)
         columns = [name.partition("::")[0] for name in COLUMNS["invitee"].split(", ")]
+        trading = self.facts["broker_account_day"]
+        wallets = {(row["account"], row["invitee_id"]): row["wallet_address"] for row in trading}
         return [
             dict.fromkeys([*columns, "removed_at"])
             | row
             | {
+                "wallet_address": wallets.get((row["account"], row["invitee_id"])),
                 "registered_day": registered_on(row),
                 "is_agent": 1 <= (row.get("level") or 0) <= 21,
                 "is_self": row["origin"] == "self",
@@ -221,9 +224,9 @@ class _Reckoning:
         days = {row["day"] for row in positive(trades)}
         deposits, withdrawals = (added(going(transfers, way), "amount") for way in ("in", "out"))
         newest = max(balances, key=itemgetter("day"), default=None)
-        copied = ("account", "source", "invitee_id", "referral_code", "origin", "level", "is_direct", "registered_at")
+        copied = ("account", "source", "invitee_id", "referral_code", "wallet_address", "origin", "level", "is_direct")
         return {
-            **{name: person[name] for name in (*copied, "removed_at")},
+            **{name: person[name] for name in (*copied, "registered_at", "removed_at")},
             "first_trade_day": min(days, default=None),
             "last_trade_day": max(days, default=None),
             "active_days": len(days),

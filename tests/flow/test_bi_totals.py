@@ -31,8 +31,6 @@ BOOKKEEPING = {"run_id", "loaded_at", "first_seen_at", "last_seen_at", "last_suc
 """Which run wrote a row and when: nothing that the world tells. test_every_row_says_when_it_was_read looks at them."""
 UNTOLD = {
     "fct_transfers": {"transfer_id"},  # made by the pipeline
-    "dim_invitees": {"wallet_address"},
-    "invitee_performance": {"wallet_address"},
     "coverage_gaps": {"partition"},
     "restatements": {"restatement_id"},
 }
