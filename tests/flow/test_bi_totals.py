@@ -270,7 +270,7 @@ async def after_a_night(dsn: str) -> AsyncIterator[Warehouse]:
 
 
 def correct(world: World, day: date, *, traded: date) -> None:
-    """Other trades of a day at all exchanges, other volumes at CoinW and Orderly, and one that CoinW takes back."""
+    """Other trades of a day at all exchanges; at CoinW another volume, one taken back and one added; one at Orderly."""
     futures = next(one for one in world.trade_days() if one.day == traded and one.market == "futures")
     spot = next(one for one in world.trade_days() if one.day == traded and one.market == "spot")
     world.restate_trade(futures.subject_id, "futures", traded, HUGE, fee=Decimal("0.000"))
@@ -279,6 +279,7 @@ def correct(world: World, day: date, *, traded: date) -> None:
     known = [one for one in world.coinw.volume_days() if one.day == day and other_days[one.uid]]
     world.coinw.restate_volume(known[0].uid, day, HUGE)
     world.coinw.restate_volume(known[1].uid, day, None)
+    world.coinw.add_volume(known[2].uid, day, HUGE)
     account = next(one for one in world.orderly.account_days() if one.day == day)
     world.orderly.restate(day, account.account_id, Decimal("5.0"))
 
