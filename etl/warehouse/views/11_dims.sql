@@ -46,7 +46,7 @@ COMMENT ON COLUMN bi.dim_accounts.updated_at IS
 'When the configuration of the account was last seen to have changed';
 
 -- A complete reading of the list takes removed_at to those it lacks, so it has seen all others that a list told of,
--- unless it had rows that could not be read.
+-- unless it had rows that could not be read. Orderly has no list: its facts tell the wallet.
 CREATE OR REPLACE VIEW bi.dim_invitees AS
 WITH listing AS (
     SELECT c.account, max(c.updated_at) AS read_at
@@ -60,13 +60,20 @@ SELECT i.account, i.source, i.invitee_id, i.referral_code, i.registered_at,
     i.is_direct, i.has_deposited, i.has_traded, i.kyc_verified, i.level,
     coalesce(i.level BETWEEN 1 AND 21, false) AS is_agent,
     coalesce(i.origin = 'self' OR i.invitee_id = a.subject_id, false) AS is_self,
-    i.spot_commission_pct, i.futures_commission_pct, i.wallet_address, i.first_seen_at,
+    i.spot_commission_pct, i.futures_commission_pct,
+    coalesce(i.wallet_address, trading.wallet_address) AS wallet_address, i.first_seen_at,
     CASE WHEN i.origin = 'list' AND i.removed_at IS NULL THEN greatest(i.last_seen_at, listing.read_at)
         ELSE i.last_seen_at END AS last_seen_at,
     i.origin, i.removed_at, i.run_id, i.loaded_at
 FROM warehouse.invitee i
 LEFT JOIN ops.account a USING (account)
-LEFT JOIN listing USING (account);
+LEFT JOIN listing USING (account)
+LEFT JOIN LATERAL (
+    SELECT wallet_address FROM warehouse.broker_account_day
+    WHERE account = i.account AND invitee_id = i.invitee_id AND wallet_address IS NOT NULL AND removed_at IS NULL
+    ORDER BY day DESC
+    LIMIT 1
+) trading ON true;
 
 COMMENT ON VIEW bi.dim_invitees IS
 'Everyone an account knows of, one row per account and person; also those who have left, whose facts remain';
@@ -117,7 +124,7 @@ COMMENT ON COLUMN bi.dim_invitees.futures_commission_pct IS
 'The share of futures fees that an agent earns, in percent';
 
 COMMENT ON COLUMN bi.dim_invitees.wallet_address IS
-'The person''s wallet, where the source tells it';
+'The person''s wallet, where the source tells it; for Orderly that of the newest day of the trading account';
 
 COMMENT ON COLUMN bi.dim_invitees.first_seen_at IS
 'When a reading first told of the person';

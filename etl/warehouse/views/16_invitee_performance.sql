@@ -35,7 +35,8 @@ WITH traded AS (
     WHERE removed_at IS NULL AND lower(status) = 'completed' AND asset IN ('USDT', 'USDC', 'USD')
     GROUP BY account, invitee_id
 )
-SELECT i.account, i.source, i.invitee_id, i.referral_code, i.wallet_address, i.origin, i.level, i.is_direct,
+SELECT i.account, i.source, i.invitee_id, i.referral_code,
+    coalesce(i.wallet_address, w.wallet_address) AS wallet_address, i.origin, i.level, i.is_direct,
     i.registered_at,
     i.removed_at,
     t.first_day AS first_trade_day,
@@ -62,7 +63,13 @@ LEFT JOIN LATERAL (
     WHERE account = i.account AND invitee_id = i.invitee_id AND removed_at IS NULL
     ORDER BY day DESC
     LIMIT 1
-) b ON true;
+) b ON true
+LEFT JOIN LATERAL (
+    SELECT wallet_address FROM warehouse.broker_account_day
+    WHERE account = i.account AND invitee_id = i.invitee_id AND wallet_address IS NOT NULL AND removed_at IS NULL
+    ORDER BY day DESC
+    LIMIT 1
+) w ON true;
 
 COMMENT ON VIEW bi.invitee_performance IS
 'What each person did over all time, one row per account and person, also for those who did nothing and those who have left';
@@ -80,7 +87,7 @@ COMMENT ON COLUMN bi.invitee_performance.referral_code IS
 'The referral code that brought the person';
 
 COMMENT ON COLUMN bi.invitee_performance.wallet_address IS
-'The person''s wallet, where the source tells it';
+'The person''s wallet, where the source tells it; for Orderly that of the newest day of the trading account';
 
 COMMENT ON COLUMN bi.invitee_performance.origin IS
 'How the person is known: list, info, inferred (only facts mention the id) or self (the affiliate)';
