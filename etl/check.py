@@ -9,7 +9,7 @@ from datetime import datetime
 
 import asyncpg
 
-from etl.errors import AccountHeld, EtlError, StopRun
+from etl.errors import AccessRefused, AccountHeld, EtlError, StopRun
 from etl.extract.client import Client, Paid, Try
 from etl.extract.pace import Pace
 from etl.extract.request import decoded
@@ -63,29 +63,43 @@ async def _ask(account: Account, client: Client, tries: list[Try], *, held_secon
     except StopRun:
         raise
     except EtlError as fault:
-        return Finding(account.name, False, str(fault))
+        skewed = _skewed(account, _skew_by_header(tries))
+        return skewed if skewed and isinstance(fault, AccessRefused) else Finding(account.name, False, str(fault))
     skew = clock_skew_seconds(account, paid)
-    if skew is not None and abs(skew) > MOST_SKEW_SECONDS:
-        ahead = "ahead of" if skew > 0 else "behind"
-        return Finding(
-            account.name,
-            False,
-            f"this machine's clock is {abs(skew):.0f} s {ahead} that of {account.source.title}; set it by NTP, "
-            "since signatures carry the time",
-        )
-    return Finding(account.name, True, f"{account.source.title} accepts the key, this address and this clock")
+    good = Finding(account.name, True, f"{account.source.title} accepts the key, this address and this clock")
+    return _skewed(account, _skew_by_header(tries) if skew is None else skew) or good
+
+
+def _skewed(account: Account, skew: float | None) -> Finding | None:
+    """What to say of a clock that is off; it is said first, since signatures carry the time."""
+    if skew is None or abs(skew) <= MOST_SKEW_SECONDS:
+        return None
+    ahead = "ahead of" if skew > 0 else "behind"
+    return Finding(
+        account.name,
+        False,
+        f"this machine's clock is {abs(skew):.0f} s {ahead} that of {account.source.title}; set it by NTP, "
+        "since signatures carry the time",
+    )
 
 
 def clock_skew_seconds(account: Account, paid: Paid) -> float | None:
-    """How far this machine's clock is ahead of the provider's, told by its answer or else by the answer's Date header;
-    None where neither tells a time."""
+    """How far this machine's clock is ahead of the provider's; None where its answer tells no time."""
     server_ms = account.source.server_time_ms(decoded(paid.answer.body))
-    if server_ms is None and paid.answer.date is not None:
-        server_ms = epoch_ms(paid.answer.date) + 500  # it tells whole seconds: the middle is the best guess
-    if server_ms is None:
-        return None
-    middle: datetime = paid.sent_at + (paid.received_at - paid.sent_at) / 2
-    return (epoch_ms(middle) - server_ms) / 1000
+    return None if server_ms is None else _ahead(paid.sent_at, paid.received_at, server_ms)
+
+
+def _skew_by_header(tries: Sequence[Try]) -> float | None:
+    """The same by the Date header of the last answer, which tells whole seconds: their middle is the best guess."""
+    told = [(each.sent_at, each.answered_at, each.server_date) for each in tries]
+    for sent_at, answered_at, server_date in reversed(told):
+        if answered_at is not None and server_date is not None:
+            return _ahead(sent_at, answered_at, epoch_ms(server_date) + 500)
+    return None
+
+
+def _ahead(sent_at: datetime, answered_at: datetime, server_ms: int) -> float:
+    return (epoch_ms(sent_at + (answered_at - sent_at) / 2) - server_ms) / 1000
 
 
 async def check_accounts(

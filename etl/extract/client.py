@@ -35,13 +35,14 @@ _NONCE_LENGTH = 35  # lbank-affiliate.md via FACTS: echostr has 30-40 letters an
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """One request as it was tried: what `ops.request` keeps."""
+    """One request as it was tried: what `ops.request` keeps, and the server's clock as its answer had it."""
 
     attempt: int
     sent_at: datetime
     answered_at: datetime | None
     http_status: int | None
     outcome: str
+    server_date: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +104,10 @@ class Client:
             raise
         finally:
             if sent_at is not None:
-                status = answer.http_status if answer else None
-                told(Try(attempt, sent_at, self.clock() if answer else None, status, outcome))
+                if answer is None:
+                    told(Try(attempt, sent_at, None, None, outcome))
+                else:
+                    told(Try(attempt, sent_at, self.clock(), answer.http_status, outcome, answer.date))
 
     def _refuse_expired(self, account: Account) -> None:
         """No request is made with credentials that tell themselves that they are no longer good."""

@@ -42,7 +42,7 @@ from etl.reads import Log
 from etl.stream import Account, Draft, Member, Partition, Roster, Stream
 from etl.sync.lanes import Lane
 from etl.sync.loading import Effort, place_of, raw_pages, tried_requests, window_load
-from etl.sync.plan import Asked, Density, Job, expected_requests, horizon, horizon_start, jobs, lane_key, revisit_job
+from etl.sync.plan import Asked, Densities, Job, expected_requests, horizon, horizon_start, jobs, lane_key, revisit_job
 from etl.sync.progress import Progress
 from etl.warehouse.engine import warehouse_errors
 from etl.windows import Window
@@ -65,7 +65,7 @@ class AccountRun:
     today: date
     _members: dict[str, Member] = field(default_factory=dict)
     _coverage: CoverageOf = field(default_factory=dict)
-    _density: Density = field(default_factory=dict)
+    _density: Densities = field(default_factory=dict)
     _scheduled: set[tuple[str, str]] = field(default_factory=set)
     _proven: bool = False
     _refusal: FailAccount | None = None

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from etl.errors import ConfigurationError
 from etl.extract.paging import page_size
 from etl.load.coverage import Coverage, CoverageOf
+from etl.query.density import Density
 from etl.reads import Log
 from etl.stream import Account, PageNumber, Partition, Roster, Stream
 from etl.windows import ONE_DAY, Days, Window
@@ -112,14 +113,15 @@ class PlannedStream:
         return {name: value for name, value in asdict(self).items() if name != "lane"}
 
 
-Density = Mapping[tuple[str, str], float]
-"""Rows per day of the readings of the last runs, by (stream, partition key)."""
+Densities = Mapping[tuple[str, str], Density]
+"""What the readings of the last runs brought, by (stream, partition key)."""
+_UNKNOWN = Density(0.0, 0)
 
 
-def expected_requests(job: Job, density: Density) -> int:
+def expected_requests(job: Job, density: Densities) -> int:
     """How many pages the job's window will take, judged by what the partition returned before."""
     size = page_size(job.stream.paging)
-    per_day = density.get((job.stream.name, job.partition.key), 0.0)
+    per_day, _ = density.get((job.stream.name, job.partition.key), _UNKNOWN)
     if size is None or job.revisit or isinstance(job.stream.reads, Log):
         return 1
     rows = round(per_day * len(job.window))
@@ -129,7 +131,7 @@ def expected_requests(job: Job, density: Density) -> int:
 
 
 def plan_account(
-    account: Account, asked: Asked, *, roster: Roster, coverage: CoverageOf, density: Density, today: date
+    account: Account, asked: Asked, *, roster: Roster, coverage: CoverageOf, density: Densities, today: date
 ) -> list[PlannedStream]:
     """The plan of an account, one line per stream."""
     lines = []
@@ -143,7 +145,7 @@ def plan_account(
             due = list(jobs(account, stream, partition, asked, covered=covered, today=today))
             revisit = revisit_job(account, stream, partition, asked, covered=covered, today=today)
             requests += sum(expected_requests(job, density) for job in [*due, *([revisit] if revisit else [])])
-            known = known and (not due or _can_tell_pages(stream, partition, density))
+            known = known and all(_can_tell_pages(job, density) for job in due)
         rate = account.rate(stream)
         lines.append(
             PlannedStream(
@@ -160,11 +162,15 @@ def plan_account(
     return lines
 
 
-def _can_tell_pages(stream: Stream, partition: Partition, density: Density) -> bool:
-    """Whether the number of pages is known: how much is new in a log, nothing tells."""
-    if isinstance(stream.reads, Log):
+def _can_tell_pages(job: Job, density: Densities) -> bool:
+    """Whether the number of pages is known: how much is new in a log nothing tells, and several pages are not
+    concluded from fewer days than they hold."""
+    if isinstance(job.stream.reads, Log):
         return False
-    return page_size(stream.paging) is None or (stream.name, partition.key) in density
+    if page_size(job.stream.paging) is None:
+        return True
+    measured = density.get((job.stream.name, job.partition.key))
+    return measured is not None and (measured.days >= len(job.window) or expected_requests(job, density) == 1)
 
 
 def lane_key(account: Account, stream: Stream) -> tuple[str, str]:

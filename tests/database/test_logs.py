@@ -14,7 +14,7 @@ from etl.load.upsert import Counts, Scope
 from etl.load.window import TableRows, commit_page, commit_window
 from etl.stream import Row
 from etl.windows import Days, Window
-from tests.database.readings import ACCOUNT, PAGE, TRY, reading, rows_of
+from tests.database.readings import ACCOUNT, PAGE, REJECT, TRY, reading, rows_of
 
 TODAY = Window(date(2026, 3, 9), date(2026, 3, 10))
 COLUMNS = ("event_id", "action")
@@ -72,6 +72,14 @@ async def test_known_are_the_rows_of_the_account_that_are_not_removed(connection
     assert await known_keys(connection, schema.referral_event, ACCOUNT, [*asked, None]) == {asked[0], asked[2]}
     assert await count_known(connection, schema.referral_event, "another") == 0
     assert await known_keys(connection, schema.referral_event, "another", asked) == set()
+
+
+async def test_a_page_keeps_its_rejects_once_whatever_comes_of_the_reading(connection: asyncpg.Connection) -> None:
+    for _ in range(2):
+        await commit_page(connection, reading(events(1), window=TODAY, rejects=[REJECT]))
+    assert await connection.fetchval("SELECT count(*) FROM ops.reject") == 1
+    await commit_window(connection, reading(events(1), window=TODAY, rejects=[]), accept_removals=False)
+    assert await connection.fetchval("SELECT count(*) FROM ops.reject") == 0, "a good reading replaces them"
 
 
 def test_the_rows_of_a_log_have_a_key_of_one_column() -> None:

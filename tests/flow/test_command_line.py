@@ -167,7 +167,8 @@ async def test_check_says_what_is_well_and_what_to_fix(warehouse_dsn: str, tmp_p
 
 async def test_check_asks_each_of_four_accounts_once(warehouse_dsn: str, tmp_path: Path) -> None:
     async with exchange(small_world()) as sandbox:
-        config = configured(tmp_path, Night(sandbox, warehouse_dsn), sources=FOUR)
+        night = Night(sandbox, warehouse_dsn)
+        config = configured(tmp_path, night, sources=FOUR)
         good = await run(config, "check")
         assert good.code == 0, good.out
         assert len(sandbox.requests) == 4
@@ -180,11 +181,21 @@ async def test_check_asks_each_of_four_accounts_once(warehouse_dsn: str, tmp_pat
         bad = await run(config, "check", now=late)
         assert bad.code == 1
         told = {line.split(":", 1)[0].split()[-1]: line for line in bad.out.splitlines()}
-        assert "10002" in told["lbank-main"], "the timestamp is not fresh"
-        assert "6000" in told["coinw-main"], "the timestamp is not fresh"
+        assert "clock is 240 s ahead of that of LBank" in told["lbank-main"]
+        assert "clock is 240 s ahead of that of CoinW" in told["coinw-main"]
         assert "clock is 240 s ahead of that of Orderly" in told["orderly-main"]
-        assert "HTTP 401" in told["ztdx-main"]
+        assert "clock is 240 s ahead of that of ZTDX" in told["ztdx-main"]
         assert len(sandbox.requests) == 4
+
+        sandbox.orderly.access.account_id = "0xANOTHER"
+        bad = await run(config, "check")
+        told = {line.split(":", 1)[0].split()[-1]: line for line in bad.out.splitlines()}
+        assert told["lbank-main"].startswith("ok")
+        assert "6003" in told["coinw-main"]
+        assert "account_id" in told["orderly-main"]
+        assert "HTTP 401" in told["ztdx-main"]
+        totals = await night.rows("SELECT DISTINCT requests FROM ops.run WHERE command = 'check'")
+        assert totals == [(1,)]
 
 
 async def test_the_accounts_that_the_sandbox_prints_are_accepted_by_it(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """All four exchanges, each against its simulated self: first and later nights equal the world, digit for digit."""
 
 from datetime import timedelta
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -9,6 +10,7 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from etl.errors import AccessRefused, ExchangeDown
+from etl.sync.plan import Asked
 from etl.sync.run import exit_code
 from tests.flow.night import Night, exchange, small_world
 from tests.flow.truth import assert_equals_world, expected
@@ -64,6 +66,25 @@ async def test_the_plan_knows_every_request_that_can_be_known(warehouse_dsn: str
                 assert planned <= made
             else:
                 assert abs(planned - made) <= 0.02 * made
+
+
+async def test_the_plan_of_a_wide_backfill_goes_by_what_wide_readings_brought(warehouse_dsn: str) -> None:
+    """After narrow nights, whose last day is not over, several pages of a month must still be foreseen."""
+    async with exchange(small_world(members=60, days=75)) as sandbox:
+        for one in sandbox.world.coinw.volume_days():
+            for _ in range(15):
+                sandbox.world.coinw.add_volume(one.uid, one.day, Decimal("1.5"))
+        night = Night(sandbox, warehouse_dsn, source="coinw", streams=("invitee_volume",))
+        await night.sync()
+        for _ in range(2):
+            sandbox.world.now += DAY
+            await night.sync()
+        today = sandbox.world.now.date()
+        asked = Asked(command="backfill", first=today - 70 * DAY, last=today, force=True)
+        [line] = await night.planned(asked)
+        await night.sync(asked)
+        assert line.requests > 3, "the windows have several pages"
+        assert (line.requests, line.at_least) == (len(sandbox.requests), False)
 
 
 async def test_three_run_side_by_side_and_their_servers_never_count_too_many(warehouse_dsn: str) -> None:

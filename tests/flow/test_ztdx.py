@@ -207,6 +207,27 @@ async def test_an_entry_that_cannot_be_read_is_set_aside_and_read_again_until_it
         await assert_equals_world(night)
 
 
+@both_orders
+async def test_the_log_of_somebody_else_is_not_taken_for_more_of_the_same(
+    warehouse_dsn: str, *, newest_first: bool
+) -> None:
+    """Another token under the same name: the numbers would add up, but no known row is met."""
+    async with exchange(small_world(members=5, days=5)) as one, exchange(small_world(members=5, days=5)) as another:
+        one.world.ztdx.add_events(100 - len(one.world.ztdx.events()))
+        await Night(one, warehouse_dsn, source="ztdx").sync()
+        another.world.ztdx._seed = 2  # another history under the same clock
+        another.world.ztdx.add_events(200 - len(another.world.ztdx.events()))
+        another.ztdx.newest_first = newest_first
+        night = Night(another, warehouse_dsn, source="ztdx")
+        [outcome] = await night.sync()
+        assert (outcome.totals.outcome, exit_code([outcome])) == ("incomplete", 1)
+        assert await night.rows("SELECT count(*) FROM warehouse.referral_event WHERE removed_at IS NOT NULL") == [(0,)]
+        [(message,)] = await night.rows("SELECT message FROM ops.issue WHERE resolved_at IS NULL")
+        assert "--accept-removals" in message
+        await night.sync(Asked(accept_removals=True))
+        await assert_equals_world(night)
+
+
 async def sandbox_answer(sandbox: Sandbox, request: web.Request) -> Any:
     """What the log would answer, as a value that can be changed."""
     number, size = int(request.query["page"]), int(request.query["page_size"])

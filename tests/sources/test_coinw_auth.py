@@ -200,6 +200,12 @@ def test_success_without_data_is_unreadable() -> None:
         judged(code=200, success=True)
 
 
+@pytest.mark.parametrize("http_status", [200, 401, 403])
+def test_a_documented_code_goes_before_the_status(http_status: int) -> None:
+    with pytest.raises(RateLimited):
+        judge({"code": 29001, "msg": "too many"}, http_status=http_status)
+
+
 @pytest.mark.parametrize("http_status", [302, 404, 418])
 def test_a_good_code_beside_a_failed_status_is_unreadable(http_status: int) -> None:
     with pytest.raises(AnswerUnreadable):

@@ -17,6 +17,7 @@ from etl.extract.paging import first_page, next_page
 from etl.extract.request import Answer, judged, raw_rows, window_drafts
 from etl.load.coverage import Coverage
 from etl.normalize.rows import Context, normalise
+from etl.query.density import Density
 from etl.sources import SOURCES
 from etl.stream import Account, Partition, Roster, Source
 from etl.sync.plan import Asked, plan_account
@@ -101,7 +102,7 @@ def test_the_sample_answer_becomes_typed_rows(account: Account) -> None:
 def test_a_sync_and_a_backfill_of_it_are_planned(account: Account) -> None:
     def planned(asked: Asked, final: Days | None = None) -> Any:
         covered = {("daily_volumes", ""): Coverage(loaded=final, final=final)} if final else {}
-        density = {("daily_volumes", ""): 10.0}
+        density = {("daily_volumes", ""): Density(10.0, 31)}
         today = date(2026, 3, 14)
         [line] = plan_account(account, asked, roster=Roster(), coverage=covered, density=density, today=today)
         return line.as_json()

@@ -113,3 +113,15 @@ def test_pages_go_on_until_the_total_is_read(told: Any) -> None:
 def test_data_of_another_shape_is_unreadable(payload: Any) -> None:
     with pytest.raises(AnswerUnreadable):
         raw_rows(SUMMARY_BY_DATE, payload)
+
+
+@pytest.mark.parametrize("told", ["", None, "<string>", "2026-03-02"])
+def test_the_day_of_an_account_is_the_one_that_was_asked_for(told: Any) -> None:
+    batch = normalised(SUMMARY_BY_ACCOUNT, {**ROW, "date": told})
+    assert [row["day"] for row in batch.rows] == [date(2026, 3, 2)]
+
+
+def test_an_account_that_tells_another_day_is_set_aside() -> None:
+    batch = normalised(SUMMARY_BY_ACCOUNT, {**ROW, "date": "2025-01-01"})
+    assert batch.rows == []
+    assert [(reject.column, "2025-01-01" in reject.reason) for reject in batch.rejects] == [("date", True)]

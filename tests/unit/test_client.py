@@ -163,6 +163,7 @@ async def test_no_request_is_made_with_credentials_that_have_expired(seconds: in
         ("Wed, 28 Aug 2024 04:00:07 GMT", datetime(2024, 8, 28, 4, 0, 7, tzinfo=UTC)),
         ("Wed, 28 Aug 2024 12:00:07 +0800", datetime(2024, 8, 28, 4, 0, 7, tzinfo=UTC)),
         ("yesterday", None),
+        ("Wed, 28 Aug 2024 04:00:07 -99999999999999999999", None),
         ("Wed, 99 Aug 2024 04:00:07 GMT", None),
     ],
 )

@@ -239,6 +239,11 @@ def test_rsa_refuses_a_file_that_holds_no_rsa_key(folder: Path, content: str) ->
         *(("accounts = { a = 1 }", "accounts.a.source"), ("schedule = []", "schedule")),
         (ACCOUNT + 'rate_limit = "fast"', "accounts.lbank-main.rate_limit"),
         (ACCOUNT + 'base_url = "ftp://x"', "accounts.lbank-main.base_url"),
+        # A password in the address would be told by every message that names the address.
+        (ACCOUNT + 'base_url = "https://user:word@x"', "accounts.lbank-main.base_url"),
+        (ACCOUNT + 'base_url = "https://x/y?z=1"', "accounts.lbank-main.base_url"),
+        (ACCOUNT + 'turnover_symbols = ["A\\u0000"]', "accounts.lbank-main.turnover_symbols.0"),
+        ('["accounts"."a\\u0007"]\nsource = "lbank"', "accounts"),
     ],
 )
 def test_values_of_another_shape_are_told(folder: Path, text: str, path: str) -> None:

@@ -1,11 +1,13 @@
 """What is due, by how few requests, and how long the documented limits make it take: before the first call."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
 
 from etl.errors import ConfigurationError
 from etl.load.coverage import Coverage
+from etl.query.density import Density
 from etl.sources.lbank.streams import (
     COMMISSIONS,
     FUTURES_TURNOVER,
@@ -167,7 +169,7 @@ def test_changes_are_not_asked_for_while_nothing_is_final_nor_of_streams_without
 )
 def test_expected_requests_count_full_pages_and_the_last_short_one(per_day: float, days: int, requests: int) -> None:
     job = Job(COMMISSIONS, OWN, Window(TODAY - days * DAY, TODAY))
-    assert expected_requests(job, {("commissions", OWN.key): per_day}) == requests
+    assert expected_requests(job, {("commissions", OWN.key): Density(per_day, 31)}) == requests
 
 
 def test_a_window_of_which_nothing_is_known_is_expected_to_take_one_request() -> None:
@@ -176,7 +178,7 @@ def test_a_window_of_which_nothing_is_known_is_expected_to_take_one_request() ->
 
 def test_what_has_no_pages_takes_one_request_however_dense() -> None:
     job = Job(MEMBER_TRADES, OWN, Window(TODAY - 31 * DAY, TODAY))
-    assert expected_requests(job, {("member_trades", OWN.key): 1000.0}) == 1
+    assert expected_requests(job, {("member_trades", OWN.key): Density(1000.0, 31)}) == 1
 
 
 def planned(account: Account, asked: Asked = SYNC, roster: Roster | None = None) -> dict[str, PlannedStream]:
@@ -210,6 +212,19 @@ def test_a_plan_says_where_it_knows_only_the_least() -> None:
     assert plan["member_trades"].at_least, "nobody has read the member list yet"
     assert plan["transfers"].at_least, "nobody knows how many pages there are"
     assert not plan["futures_turnover"].at_least
+
+
+@pytest.mark.parametrize(
+    ("per_day", "measured", "requests", "at_least"),
+    [(10.0, 28, 3, False), (10.0, 3, 3, True), (3.0, 3, 1, False)],
+)
+def test_several_pages_are_not_concluded_from_fewer_days_than_they_hold(
+    per_day: float, measured: int, requests: int, *, at_least: bool
+) -> None:
+    density = {("commissions", OWN.key): Density(per_day, measured)}
+    narrowed = replace(ACCOUNT, streams=(replace(COMMISSIONS, needs_roster=False),))
+    [line] = plan_account(narrowed, SYNC, roster=Roster(), coverage={}, density=density, today=TODAY)
+    assert (line.requests, line.at_least) == (requests, at_least)
 
 
 def line(lane: str, seconds: float) -> PlannedStream:

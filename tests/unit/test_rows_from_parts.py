@@ -28,6 +28,7 @@ VOLUMES = Into(
         "volume": Field("volume", decimal),
     },
     within="day",
+    mentions="subject_id",
     adds_up=("volume",),
 )
 
@@ -79,6 +80,25 @@ def test_a_sum_of_which_a_part_cannot_be_read_is_set_aside_and_the_others_load()
     assert sums(found) == {("7", date(2026, 3, 3)): "1.50", ("8", date(2026, 3, 2)): "1.50"}
     assert [row.column for row in found.rejects] == ["volume", "scope, subject_id, market, day"]
     assert "cannot be read" in found.rejects[1].reason
+
+
+def test_a_part_whose_day_cannot_be_read_may_belong_to_any_sum_of_its_person() -> None:
+    found = batch(VOLUMES, volume(), volume(day="2026-03-02 00:00:00"), volume(day="2026-03-09"), volume(uid="8"))
+    assert sums(found) == {("8", date(2026, 3, 2)): "1.50"}
+    assert len(found.rejects) == 3
+
+
+@pytest.mark.parametrize("uid", [None, "", True, {}])
+def test_a_part_of_nobody_who_can_be_read_is_set_aside_alone(uid: Any) -> None:
+    found = batch(VOLUMES, volume(), volume(uid=uid), volume(uid="8"))
+    assert sums(found) == {("7", date(2026, 3, 2)): "1.50", ("8", date(2026, 3, 2)): "1.50"}
+    assert [row.column for row in found.rejects] == ["uid"]
+
+
+def test_a_row_that_cannot_be_read_is_no_matter_of_a_window_that_is_not_its_own() -> None:
+    found = batch(VOLUMES, volume(), volume(day="2026-02-28", amount="abc"), volume(day="2026-04-01", amount=None))
+    assert sums(found) == {("7", date(2026, 3, 2)): "1.50"}
+    assert found.rejects == []
 
 
 def test_rows_outside_the_window_are_left_to_their_own_and_not_added() -> None:
