@@ -28,31 +28,34 @@ async def replace_rejects(connection: Connection, stamp: Stamp, place: Place, re
         "DELETE FROM ops.reject WHERE account = $1 AND stream = $2 AND partition = $3 AND days && $4",
         *(*place.key, place.days_replaced),
     )
-    await add_rejects(connection, stamp, place, rejects)
+    await _insert(connection, stamp, place, rejects)
 
 
 async def add_rejects(connection: Connection, stamp: Stamp, place: Place, rejects: Sequence[RejectedRow]) -> None:
-    """Adds rejects to those of the window; one that is there already, raw form and all, is not told twice."""
-    if rejects:
-        await connection.execute(
-            "DELETE FROM ops.reject WHERE account = $1 AND stream = $2 AND partition = $3 AND raw = ANY($4)",
-            *(*place.key, [row.raw for row in rejects]),
-        )
-        await connection.executemany(
-            """
-            INSERT INTO ops.reject (run_id, account, source, stream, partition, days, table_name, column_name,
-                reason, raw, rejected_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-            """,
-            [
-                (
-                    *(stamp.run_id, place.account, stamp.source, place.stream, place.partition),
-                    place.days if row.day is None else range_of(Window(row.day, row.day + ONE_DAY)),
-                    *(row.table, row.column, row.reason, row.raw, stamp.loaded_at),
-                )
-                for row in rejects
-            ],
-        )
+    """Adds rejects to those of a partition; one that is there already, with the same raw form, is not told twice."""
+    await connection.execute(
+        "DELETE FROM ops.reject WHERE account = $1 AND stream = $2 AND partition = $3 AND raw = ANY($4)",
+        *(*place.key, [row.raw for row in rejects]),
+    )
+    await _insert(connection, stamp, place, rejects)
+
+
+async def _insert(connection: Connection, stamp: Stamp, place: Place, rejects: Sequence[RejectedRow]) -> None:
+    await connection.executemany(
+        """
+        INSERT INTO ops.reject (run_id, account, source, stream, partition, days, table_name, column_name,
+            reason, raw, rejected_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+        """,
+        [
+            (
+                *(stamp.run_id, place.account, stamp.source, place.stream, place.partition),
+                place.days if row.day is None else range_of(Window(row.day, row.day + ONE_DAY)),
+                *(row.table, row.column, row.reason, row.raw, stamp.loaded_at),
+            )
+            for row in rejects
+        ],
+    )
 
 
 WINDOW_FAILED = "window_failed"

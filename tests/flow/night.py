@@ -74,7 +74,7 @@ class Night:
         return replace(
             account,
             name=self.name or account.name,
-            streams=tuple(each for each in account.streams if not self.streams or each.name in self.streams),
+            streams=tuple(each for each in account.source.streams if each.name in self.streams) or account.streams,
             settings=account.settings.model_copy(update=self.settings),
             rate_limit=self.rate,
         )
