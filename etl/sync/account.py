@@ -6,10 +6,9 @@ Every failure is kept to what it concerns: a window, a lane, or the account.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from datetime import date
-from typing import Any
 
 import asyncpg
 
@@ -30,7 +29,6 @@ from etl.extract.log import read_log
 from etl.extract.request import revisit_drafts, window_drafts
 from etl.extract.walk import Fetch, OnPage, Page, Reading, read_window
 from etl.load.coverage import Coverage, CoverageOf, expect_partitions, read_coverage, retire_partitions
-from etl.load.known import count_known, key_column, known_keys
 from etl.load.lease import Lease, Totals
 from etl.load.rejects import UPDATES_FAILED, WINDOW_FAILED
 from etl.load.roster import introduce, read_members
@@ -42,9 +40,10 @@ from etl.reads import Log
 from etl.stream import Account, Draft, Member, Partition, Roster, Stream
 from etl.sync.lanes import Lane
 from etl.sync.loading import Effort, place_of, raw_pages, tried_requests, window_load
+from etl.sync.logs import KnownRows
 from etl.sync.plan import Asked, Densities, Job, expected_requests, horizon, horizon_start, jobs, lane_key, revisit_job
 from etl.sync.progress import Progress
-from etl.warehouse.engine import warehouse_errors
+from etl.warehouse.engine import acquired
 from etl.windows import Window
 
 MOST_FAILED_AT_FIRST = 3
@@ -74,7 +73,7 @@ class AccountRun:
 
     async def run(self) -> None:
         """Reads and loads all that is due. Raises FailAccount and StopRun; failures of windows are counted."""
-        async with self.pool.acquire() as connection:
+        async with acquired(self.pool) as connection:
             self._coverage = await read_coverage(connection, self.account.name)
             self._density = await read_density(connection, self.account.name)
             await introduce(connection, self.account, self._stamp())
@@ -90,7 +89,7 @@ class AccountRun:
                 worker.cancel()
         if self.asked.command == "sync":
             streams = [stream.name for stream in self.account.streams] if self.asked.is_narrowed else None
-            async with self.pool.acquire() as connection:
+            async with acquired(self.pool) as connection:
                 await retire_partitions(connection, self.account.name, self._scheduled, streams=streams)
 
     async def _look_at_facts(self) -> None:
@@ -98,9 +97,8 @@ class AccountRun:
         if not any(self.asked.wants(stream) and stream.waits_for_facts for stream in self.account.streams):
             return
         for waiting_for_facts in (True, False):
-            with warehouse_errors():
-                async with self.pool.acquire() as connection:
-                    self._members = await read_members(connection, self.account.name)
+            async with acquired(self.pool) as connection:
+                self._members = await read_members(connection, self.account.name)
             await self._schedule(waiting_for_facts=waiting_for_facts)
             await self._drained()
 
@@ -129,9 +127,8 @@ class AccountRun:
             return
         dated = stream.reads.has_past
         horizons = [(each.key, horizon_start(self.account, each) if dated else None) for each in new]
-        with warehouse_errors():
-            async with self.pool.acquire() as connection:
-                await expect_partitions(connection, self.account.name, stream.name, horizons)
+        async with acquired(self.pool) as connection:
+            await expect_partitions(connection, self.account.name, stream.name, horizons)
         for partition in new:
             covered = self._coverage.get((stream.name, partition.key), Coverage())
             revisit = revisit_job(self.account, stream, partition, self.asked, covered=covered, today=self.today)
@@ -221,43 +218,30 @@ class AccountRun:
             reading = await read_window(job.stream, self._drafter(job), fetch, on_page=on_page)
         window = self._horizon(job.partition) if job.revisit else job.window
         load = window_load(self.account, job, reading, window=window, effort=effort, run_id=self.lease.run_id)
-        with warehouse_errors():
-            async with self.pool.acquire() as connection:
-                await self._load(connection, job, load)
+        async with acquired(self.pool) as connection:
+            await self._load(connection, job, load)
 
     async def _read_log(self, job: Job, fetch: Fetch, on_page: OnPage, effort: Effort) -> Reading:
         """Reads what is new in a log, and loads each page as it comes: a log has no windows to go on from."""
-        [into] = job.stream.into
-        key = key_column(into.table)
-        context = Context(job.partition, job.window, self.account.zone, self.client.clock())
-
-        async def unknown(rows: Sequence[Any]) -> list[Any]:
-            keys = [read_value(into, key, row, context) if isinstance(row, dict) else None for row in rows]
-            with warehouse_errors():
-                async with self.pool.acquire() as connection:
-                    found = await known_keys(connection, into.table, self.account.name, keys)
-            return [row for row, known in zip(rows, keys, strict=True) if known not in found]
 
         async def keep(page: Page) -> None:
             await on_page(page)
-            reading = Reading(page.paid.sent_at, page.rows, [page.paid.payload], is_whole=False)
+            reading = Reading(page.paid.sent_at, page.rows, payloads=[], is_whole=False)
             run_id = self.lease.run_id
             load = window_load(self.account, job, reading, window=job.window, effort=effort, run_id=run_id)
-            with warehouse_errors():
-                async with self.pool.acquire() as connection:
-                    self.totals.rows += await commit_page(connection, load)
+            async with acquired(self.pool) as connection:
+                self.totals.rows += await commit_page(connection, load)
             effort.tries.clear()
 
-        with warehouse_errors():
-            async with self.pool.acquire() as connection:
-                known = await count_known(connection, into.table, self.account.name)
-        drafter = self._drafter(job)
+        [into] = job.stream.into
+        context = Context(job.partition, job.window, self.account.zone, self.client.clock())
+        rows = KnownRows(self.pool, self.account, into, context)
         return await read_log(
             job.stream,
-            drafter,
+            self._drafter(job),
             fetch,
-            known=known,
-            unknown=unknown,
+            known=await rows.count(),
+            unknown=rows.unknown,
             on_page=keep,
             may_shrink=self.asked.accept_removals,
         )
@@ -316,17 +300,16 @@ class AccountRun:
     async def _record(self, job: Job, effort: Effort, fault: EtlError) -> None:
         """Keeps what a window cost that was not loaded, and why it was not."""
         kind = UPDATES_FAILED if job.revisit else WINDOW_FAILED
-        with warehouse_errors():
-            async with self.pool.acquire() as connection:
-                await commit_failure(
-                    connection,
-                    self._stamp(),
-                    place_of(self.account, job),
-                    pages=raw_pages(effort, loaded=False),
-                    requests=tried_requests(effort, loaded=False),
-                    kind=None if isinstance(fault, FailAccount) else kind,
-                    message=f"{job}: {fault}",
-                )
+        async with acquired(self.pool) as connection:
+            await commit_failure(
+                connection,
+                self._stamp(),
+                place_of(self.account, job),
+                pages=raw_pages(effort, loaded=False),
+                requests=tried_requests(effort, loaded=False),
+                kind=None if isinstance(fault, FailAccount) else kind,
+                message=f"{job}: {fault}",
+            )
 
     def _named(self, job: Job) -> str:
         if job.stream.revisit is None:

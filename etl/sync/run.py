@@ -23,7 +23,7 @@ from etl.sync.account import AccountRun
 from etl.sync.lanes import Lane
 from etl.sync.plan import Asked, lane_key
 from etl.sync.progress import Progress
-from etl.warehouse.engine import connect, warehouse_errors
+from etl.warehouse.engine import acquired, connect, warehouse_errors
 
 EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_WAREHOUSE, EXIT_HELD, EXIT_INTERRUPTED = 0, 1, 2, 3, 4, 130
 
@@ -145,7 +145,7 @@ class Runner:
         except FailAccount as fault:
             totals.outcome, totals.message = "failed", str(fault)
             stamp = Stamp(account.name, account.source.name, lease.run_id, now)
-            async with self.pool.acquire() as connection:
+            async with acquired(self.pool) as connection:
                 await note(connection, stamp, Place(account.name, "", ""), kind=ACCOUNT_FAILED, message=str(fault))
             raise
         except StopRun as fault:
@@ -155,7 +155,7 @@ class Runner:
             totals.outcome = "interrupted"
             raise
         totals.outcome = "incomplete" if totals.failures or totals.rejects else "done"
-        async with self.pool.acquire() as connection:
+        async with acquired(self.pool) as connection:
             stamp = Stamp(account.name, account.source.name, lease.run_id, now)
             await resolve(connection, stamp, Place(account.name, "", ""), kind=ACCOUNT_FAILED)
             before = now - timedelta(days=self.raw_retention_days)

@@ -94,6 +94,14 @@ async def pool(dsn: str, *, size: int) -> AsyncIterator[asyncpg.Pool]:
             opened.terminate()
 
 
+@asynccontextmanager
+async def acquired(connections: asyncpg.Pool) -> AsyncIterator[asyncpg.pool.PoolConnectionProxy]:
+    """A connection of the pool; a server that goes away meanwhile is told as WarehouseUnreachable."""
+    with warehouse_errors():
+        async with connections.acquire() as connection:
+            yield connection
+
+
 async def require_migrated(connection: asyncpg.Connection) -> None:
     """Raises WarehouseNotMigrated unless the tables are those of this program."""
     version = connection.get_server_version()
