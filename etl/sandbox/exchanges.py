@@ -8,13 +8,13 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from etl.sandbox import credentials
-from etl.sandbox.coinw import CoinW
-from etl.sandbox.coinw_access import CoinwAccess
-from etl.sandbox.orderly import Orderly
-from etl.sandbox.orderly_access import OrderlyAccess
+from etl.sandbox.coinw.access import CoinwAccess
+from etl.sandbox.coinw.protocol import CoinW
+from etl.sandbox.orderly.access import OrderlyAccess
+from etl.sandbox.orderly.protocol import Orderly
 from etl.sandbox.world import World
-from etl.sandbox.ztdx import ZTDX
-from etl.sandbox.ztdx_access import ZtdxAccess
+from etl.sandbox.ztdx.access import ZtdxAccess
+from etl.sandbox.ztdx.protocol import ZTDX
 
 Clock = Callable[[], datetime] | None
 

@@ -23,9 +23,9 @@ from etl.sandbox import credentials
 from etl.sandbox.configuration import accounts_toml
 from etl.sandbox.credentials import API_KEY, OPEN_ID, SECRET_KEY
 from etl.sandbox.exchanges import RATES, open_coinw, open_orderly, open_ztdx, rsa_key
-from etl.sandbox.lbank import LBank
-from etl.sandbox.lbank_access import AccessControl
-from etl.sandbox.lbank_exchange import LBankExchange
+from etl.sandbox.lbank.access import AccessControl
+from etl.sandbox.lbank.exchange import LBankExchange
+from etl.sandbox.lbank.protocol import LBank
 from etl.sandbox.limits import SlidingWindow
 from etl.sandbox.wire import HTML, Exchange, Received, Reply
 from etl.sandbox.world import World

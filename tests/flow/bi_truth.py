@@ -12,7 +12,7 @@ from functools import cached_property
 from operator import itemgetter
 
 from etl.sandbox.credentials import ORDERLY_ACCOUNT_ID
-from etl.sandbox.lbank import KIND_LABELS
+from etl.sandbox.lbank.protocol import KIND_LABELS
 from tests.flow.bi_facts import (
     DAY,
     DOLLARS,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from etl.sandbox import World
-from etl.sandbox.coinw_access import CoinwAccess, CoinwRefusedError
+from etl.sandbox.coinw.access import CoinwAccess, CoinwRefusedError
 from etl.sandbox.wire import Received
 from tests.sandbox.coinw_client import ACTIVITY, VOLUME, CoinwClient
 from tests.sandbox.lbank_client import NOON, ms, running

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from etl.sandbox import World, activity
-from etl.sandbox.lbank import KIND_LABELS
+from etl.sandbox.lbank.protocol import KIND_LABELS
 from etl.sandbox.team import Scope
 from tests.sandbox.lbank_client import NOON, SHANGHAI, TODAY, Client, Params, midnight, ms, running
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from etl.sandbox import World
-from etl.sandbox.orderly_access import OrderlyAccess, OrderlyRefusedError
+from etl.sandbox.orderly.access import OrderlyAccess, OrderlyRefusedError
 from etl.sandbox.wire import Received
 from tests.sandbox.lbank_client import NOON, ms, running
 from tests.sandbox.orderly_client import SUMMARY, OrderlyClient

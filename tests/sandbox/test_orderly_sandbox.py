@@ -8,7 +8,7 @@ from fractions import Fraction
 import pytest
 
 from etl.sandbox import World
-from etl.sandbox.orderly import FIELDS, Rebates
+from etl.sandbox.orderly.protocol import FIELDS, Rebates
 from tests.sandbox.lbank_client import NOON, running
 from tests.sandbox.orderly_client import OrderlyClient
 

@@ -11,7 +11,7 @@ from typing import Final, TypeVar, cast
 from etl.sandbox import amounts
 from etl.sandbox.activity import COMMISSION_COINS, MARKETS, TRANSFER_KINDS, Market, TransferKind
 from etl.sandbox.horizon import DAY, from_ms, to_ms
-from etl.sandbox.lbank_access import INVALID, MESSAGES, PAGE_TOO_LARGE, Parameters, RefusedError
+from etl.sandbox.lbank.access import INVALID, MESSAGES, PAGE_TOO_LARGE, Parameters, RefusedError
 from etl.sandbox.team import Scope
 from etl.sandbox.views import MemberSeen
 from etl.sandbox.world import World

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from etl.sandbox.broker import Figures
 from etl.sandbox.horizon import to_ms
-from etl.sandbox.orderly_access import INVALID, REFUSALS, TOO_FREQUENT, OrderlyAccess, OrderlyRefusedError
+from etl.sandbox.orderly.access import INVALID, REFUSALS, TOO_FREQUENT, OrderlyAccess, OrderlyRefusedError
 from etl.sandbox.wire import Received, Reply, json_text
 from etl.sandbox.world import World
 

@@ -4,8 +4,8 @@ import json
 from collections.abc import Callable
 from datetime import datetime
 
-from etl.sandbox.lbank import Answer, LBank, failure, success
-from etl.sandbox.lbank_access import CREDENTIALS, TOO_FREQUENT, AccessControl, Parameters, RefusedError
+from etl.sandbox.lbank.access import CREDENTIALS, TOO_FREQUENT, AccessControl, Parameters, RefusedError
+from etl.sandbox.lbank.protocol import Answer, LBank, failure, success
 from etl.sandbox.wire import Received, Reply
 
 

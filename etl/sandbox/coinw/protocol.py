@@ -11,7 +11,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Final, NamedTuple, TypeVar
 
 from etl.sandbox import amounts
-from etl.sandbox.coinw_access import INVALID, MESSAGES, MISSING, TOO_FREQUENT, CoinwAccess, CoinwRefusedError
+from etl.sandbox.coinw.access import INVALID, MESSAGES, MISSING, TOO_FREQUENT, CoinwAccess, CoinwRefusedError
 from etl.sandbox.horizon import DAY
 from etl.sandbox.invitees import Participation
 from etl.sandbox.stakes import Figures

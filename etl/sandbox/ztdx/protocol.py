@@ -14,7 +14,7 @@ from etl.sandbox.horizon import to_ms
 from etl.sandbox.views import ReferralEventSeen
 from etl.sandbox.wire import TEXT, Received, Reply
 from etl.sandbox.world import World
-from etl.sandbox.ztdx_access import SIGNATURE_PARAMETERS, NotAuthenticatedError, ZtdxAccess
+from etl.sandbox.ztdx.access import SIGNATURE_PARAMETERS, NotAuthenticatedError, ZtdxAccess
 
 LOGS_PATH: Final = "/referral/logs"
 DEFAULT_ROWS: Final = 20

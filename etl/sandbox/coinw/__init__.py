@@ -1,0 +1,1 @@
+"""The simulated CoinW: `protocol` is what its page says, `access` who may talk."""
