@@ -102,21 +102,19 @@ def _stream_status(
     today: date,
 ) -> StreamStatus:
     lacking, due = Days(), Days()
-    if stream.reads.has_past:
-        whole = Days.between(account.start_date, today + ONE_DAY)
-        expected = [partition for partition in partitions if partition["horizon_from"] is not None]
+    loaded_through, final_through = (_last(_anywhere(partitions, name)) for name in ("loaded", "final"))
+    expected = [partition for partition in partitions if partition["horizon_from"] is not None]
+    whole = Days.between(account.start_date, today + ONE_DAY)
+    if not stream.reads.has_past:
+        due = Days.between(today, today + ONE_DAY) - _anywhere(partitions, "loaded")
+    elif expected:
         for partition in expected:
             wanted = Days.between(partition["horizon_from"], today + ONE_DAY)
             lacking |= wanted - days_of(partition["loaded"])
             due |= wanted - days_of(partition["final"])
-        if not expected and not stream.needs_roster and list(stream.fan_out(account, Roster())):
-            lacking = due = whole
         loaded_through, final_through = _last(whole - lacking), _last(whole - due)
-    else:
-        whole = Days.of(window for partition in partitions for window in days_of(partition["loaded"]).windows)
-        loaded_through, final_through = _last(whole), None
-        due = Days.between(today, today + ONE_DAY) - whole
-    if not partitions:
+    elif not stream.needs_roster and list(stream.fan_out(account, Roster())):
+        lacking = due = whole
         loaded_through = final_through = None
     times = [partition["updated_at"] for partition in partitions if partition["updated_at"] is not None]
     return StreamStatus(
@@ -131,6 +129,11 @@ def _stream_status(
         last_error=errors[0] if errors else None,
         rejects=rejects,
     )
+
+
+def _anywhere(partitions: Sequence[asyncpg.Record], name: str) -> Days:
+    """The days that any of some partitions has."""
+    return Days.of(window for partition in partitions for window in days_of(partition[name]).windows)
 
 
 def _last(days: Days) -> date | None:

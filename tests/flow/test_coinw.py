@@ -9,8 +9,10 @@ from aiohttp import web
 
 from etl.errors import RateLimited
 from etl.extract.pace import Pace
+from etl.query.status import read_status
 from etl.sandbox.server import Sandbox
 from etl.sync.plan import Asked
+from etl.warehouse.engine import connect
 from tests.flow.night import Night, exchange, small_world
 from tests.flow.truth import assert_equals_world
 
@@ -178,3 +180,18 @@ async def test_an_activity_that_is_not_configured_is_not_asked_for(warehouse_dsn
         [outcome] = await night.sync()
         assert outcome.totals.outcome == "done"
         assert {request.path for request in sandbox.requests} == {VOLUMES}
+
+
+async def test_an_activity_that_is_no_longer_configured_lacks_nothing(warehouse_dsn: str) -> None:
+    async with exchange(small_world(members=10)) as sandbox:
+        await Night(sandbox, warehouse_dsn, source="coinw").sync()
+        last_read = sandbox.world.horizon.day_of(sandbox.world.now)
+        sandbox.world.now += 3 * DAY
+        night = Night(sandbox, warehouse_dsn, source="coinw", settings={"activities": ()})
+        await night.sync()
+        connection = await connect(night.dsn)
+        status = await read_status(connection, [night.account()], sandbox.world.now)
+        await connection.close()
+        [volumes, activity] = status.streams
+        assert (activity.loaded_through, activity.due_days, activity.gaps) == (last_read, 0, [])
+        assert volumes.loaded_through == last_read + 3 * DAY
