@@ -207,7 +207,7 @@ def _resolved(value: Any, at: tuple[str, ...], environ: Mapping[str, str], folde
     if isinstance(value, dict):
         table: dict[str, Any] = {}
         for key, inner in value.items():
-            if _CONTROL.search(key):
+            if not key.isprintable():
                 faults.append(f"{'.'.join(at)}: the key {key!r} holds a control character")
             resolved = _resolved(inner, (*at, key), environ, folder, faults)
             if key.endswith("_file") and isinstance(resolved, str):

@@ -84,8 +84,9 @@ class _Walk:
         await self.on_page(page)
         if self.has_shrunk and not self.may_shrink:
             raise SuspiciousRemoval(
-                f"the log tells {self.total} rows and lacks some of the {self.known} that were loaded before; new ones "
-                "were loaded, none was removed. If that is right, run the same command with --accept-removals"
+                f"the log tells {self.total} rows and lacks some of the {self.known} that were loaded before; perhaps "
+                "it is another account's. New ones were loaded, none was removed; if that is right, run the same "
+                "command with --accept-removals"
             )
         return len(self.fresh) > before
 

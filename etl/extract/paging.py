@@ -82,7 +82,7 @@ def _is_last(paging: PageNumber, payload: Any, rows: int, *, read: int, largest:
     if size is not None:
         return rows < size
     # Nothing is told, and the server may cut pages at less than was asked for: only its own pages can be compared.
-    return rows < max(largest, 1)
+    return not rows or rows < largest
 
 
 def _whole(row: Any, name: str) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -53,26 +53,61 @@ async def nobody(page: Page) -> None:
 
 
 async def read_window(stream: Stream, drafter: Drafter, fetch: Fetch, *, on_page: OnPage = nobody) -> Reading:
-    """Reads every page; raises UnstablePages when three readings neither hold together nor agree.
-
-    Where no two rows share a key and a total is told, rows that changed places between pages are put together from
-    all readings (FACTS.md, "Orderly": de-duplicate, check against `total`)."""
+    """Reads every page; raises UnstablePages when three readings neither hold together nor agree."""
     agreed: Counter[str] | None = None
-    together: dict[RowKey, Any] = {}
+    union = _Union()
     for reading in range(1, MOST_READINGS + 1):
         pages, is_stuck = await _read_pages(stream, drafter, fetch, on_page, reading)
         rows = [row for page in pages for row in page.rows]
-        began_at, payloads = pages[0].paid.sent_at, [page.paid.payload for page in pages]
-        fingerprint = Counter(json.dumps(row, sort_keys=True, default=str) for row in rows)
         told = _told_total(stream, pages)
-        is_counted = told == len(rows) or (told is None and (stream.has_unique_rows or not is_stuck))
-        if is_counted and (not _repeats(stream, pages) or fingerprint == agreed):
-            return Reading(began_at, rows, payloads)
+        fingerprint = Counter(json.dumps(row, sort_keys=True, default=str) for row in rows)
+        if _holds(stream, pages, told=told, is_stuck=is_stuck, agrees=fingerprint == agreed):
+            return Reading(pages[0].paid.sent_at, rows, [page.paid.payload for page in pages])
         agreed = fingerprint
-        together |= {row_key(stream, row): row for row in rows}
-        if stream.has_unique_rows and told == len(together):
-            return Reading(began_at, list(together.values()), payloads)
+        union.add(stream, pages, told)
+        if stream.has_unique_rows and union.is_whole:
+            return Reading(union.began_at, list(union.rows.values()), [page.paid.payload for page in union.pages])
     raise UnstablePages(f"the pages moved in each of {MOST_READINGS} readings; the window stays due")
+
+
+def _holds(stream: Stream, pages: list[Page], *, told: int | None, is_stuck: bool, agrees: bool) -> bool:
+    """Whether the pages of a reading belong together. Repeats are the source's own where two readings agree on them,
+    unless no two rows can share a key: then a list that is whole has none."""
+    if told is not None:
+        is_counted = told == sum(len(page.rows) for page in pages)
+        return is_counted and (not _repeats(stream, pages) or (agrees and not stream.has_unique_rows))
+    if stream.has_unique_rows:
+        # A page that only repeats comes from a server that has no more, or knows no pages.
+        return not _repeats(stream, pages[:-1] if is_stuck else pages) and (not is_stuck or agrees)
+    return not is_stuck and (not _repeats(stream, pages) or agrees)
+
+
+@dataclass(slots=True)
+class _Union:
+    """The rows of several readings by their keys: those that changed places between pages, in a list of no documented
+    order, are put together so (FACTS.md, "Orderly": de-duplicate, check against `total`). Another total is another
+    list."""
+
+    told: int | None = None
+    pages: list[Page] = field(default_factory=list)
+    rows: dict[RowKey, Any] = field(default_factory=dict)
+
+    def add(self, stream: Stream, pages: list[Page], told: int | None) -> None:
+        """Adds a reading, or begins anew with it."""
+        if told != self.told:
+            self.told, self.pages, self.rows = told, [], {}
+        self.pages += pages
+        self.rows |= {row_key(stream, row): row for page in pages for row in page.rows}
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether there are as many rows as the total says."""
+        return self.told == len(self.rows)
+
+    @property
+    def began_at(self) -> datetime:
+        """When the first of the readings began: no row is older."""
+        return self.pages[0].paid.sent_at
 
 
 async def _read_pages(

@@ -202,7 +202,7 @@ def _day_of(into: Into, raw: RawRow, context: Context) -> date | None:
     if moment is None:
         return None
     day: date = moment.astimezone(context.zone).date() if isinstance(moment, datetime) else moment
-    return day if day in context.window else None
+    return day
 
 
 def _one_per_key(into: Into, rows: Sequence[Row], rejects: list[Reject]) -> Sequence[Row]:

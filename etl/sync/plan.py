@@ -121,12 +121,13 @@ _UNKNOWN = Density(0.0, 0)
 def expected_requests(job: Job, density: Densities) -> int:
     """How many pages the job's window will take, judged by what the partition returned before."""
     size = page_size(job.stream.paging)
-    per_day, _ = density.get((job.stream.name, job.partition.key), _UNKNOWN)
+    measured = density.get((job.stream.name, job.partition.key), _UNKNOWN)
     if size is None or job.revisit or isinstance(job.stream.reads, Log):
         return 1
-    rows = round(per_day * len(job.window))
+    rows = round(measured.rows_per_day * len(job.window))
     if isinstance(job.stream.paging, PageNumber):
-        return max(-(-rows // size), 1)  # the total tells that a full page is the last
+        # A total tells that a full page is the last; where none is told, another page is asked for.
+        return max(-(-rows // size), 1) + round(measured.empty_pages)
     return rows // size + 1
 
 

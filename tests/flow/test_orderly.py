@@ -78,6 +78,18 @@ async def test_pages_that_are_cut_below_what_was_asked_for_lose_nothing(warehous
         assert max(int(request.params["page"]) for request in sandbox.requests) > 3
 
 
+async def test_the_plan_learns_that_no_total_is_told(warehouse_dsn: str) -> None:
+    async with exchange(small_world(members=20, days=20)) as sandbox:
+        sandbox.orderly.with_meta = False
+        night = Night(sandbox, warehouse_dsn, source="orderly")
+        await night.sync()
+        for later in (timedelta(), DAY):
+            sandbox.world.now += later
+            planned = sum(line.requests for line in await night.planned())
+            await night.sync()
+            assert planned == len(sandbox.requests)
+
+
 async def test_a_restated_day_that_was_final_is_found_by_force_and_written_down(warehouse_dsn: str) -> None:
     async with exchange(small_world(members=10, days=10)) as sandbox:
         night = Night(sandbox, warehouse_dsn, source="orderly")

@@ -229,6 +229,7 @@ async def test_a_total_that_the_pages_belie_fails_after_few_requests(*, newest_f
     fetch = server.fetch
 
     async def boasting(draft: Draft) -> Paid:
+        assert len(server.asked) < 100, "it is asked for ever"
         answer = await fetch(draft)
         return replace(answer, payload={**answer.payload, "total": 10**15})
 
@@ -236,6 +237,54 @@ async def test_a_total_that_the_pages_belie_fails_after_few_requests(*, newest_f
     with pytest.raises(UnstablePages, match="1000000000000000 rows"):
         await Warehouse().read(server)
     assert len(server.asked) < 20
+
+
+UNTOLD = replace(LOG, paging=replace(PAGES, told_size=lambda told: None))
+
+
+@both_orders
+async def test_the_first_page_tells_the_size_where_the_answer_does_not(*, newest_first: bool) -> None:
+    known = range(40, 245) if newest_first else range(205)
+    server, warehouse = Server(245, newest_first=newest_first, most=20), Warehouse(known)
+    await warehouse.read(server, UNTOLD)
+    assert warehouse.loaded == set(range(245))
+    assert server.asked == [1, 13, 12, 11]
+
+
+async def test_a_short_last_page_tells_no_size() -> None:
+    server, warehouse = Server(2050, newest_first=False), Warehouse()
+    fetch = server.fetch
+
+    async def boasting(draft: Draft) -> Paid:
+        answer = await fetch(draft)
+        return replace(answer, payload={**answer.payload, "total": 2051})
+
+    server.fetch = boasting  # type: ignore[method-assign]
+    with pytest.raises(UnstablePages):
+        await warehouse.read(server, UNTOLD)
+    assert len(server.asked) == 21
+
+
+async def test_a_log_that_grew_at_its_end_after_that_was_read_is_looked_at_there_again() -> None:
+    server, warehouse = Server(300, newest_first=False, arrivals=[0, 3]), Warehouse(range(150))
+    await warehouse.read(server)
+    assert warehouse.loaded == set(range(303))
+    assert server.asked == [1, 3, 2, 1, 1, 4]
+
+
+async def test_the_page_that_mends_a_reading_is_the_last_to_be_read() -> None:
+    server, warehouse = Server(10_000, newest_first=False), Warehouse()
+    fetch = server.fetch
+
+    async def flipping(draft: Draft) -> Paid:
+        answer = await fetch(draft)
+        if len(server.asked) == 50:
+            server.ids[4999], server.ids[5000] = server.ids[5000], server.ids[4999]
+        return answer
+
+    server.fetch = flipping  # type: ignore[method-assign]
+    await warehouse.read(server)
+    assert server.asked == [*range(1, 101), 50]
 
 
 @pytest.mark.parametrize("total", [None, -1])

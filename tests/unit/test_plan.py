@@ -16,6 +16,8 @@ from etl.sources.lbank.streams import (
     TEAM_MEMBERS_LEGACY,
     TRANSFERS,
 )
+from etl.sources.orderly.streams import SUMMARY_BY_ACCOUNT
+from etl.sources.ztdx.streams import REFERRAL_LOGS
 from etl.stream import Account, Member, Partition, Rate, Roster, Stream
 from etl.sync.plan import (
     Asked,
@@ -212,6 +214,19 @@ def test_a_plan_says_where_it_knows_only_the_least() -> None:
     assert plan["member_trades"].at_least, "nobody has read the member list yet"
     assert plan["transfers"].at_least, "nobody knows how many pages there are"
     assert not plan["futures_turnover"].at_least
+
+
+def test_a_log_is_expected_to_take_one_request_however_long_it_is() -> None:
+    job = Job(REFERRAL_LOGS, Partition(), Window(TODAY, TODAY + DAY))
+    assert expected_requests(job, {("referral_logs", ""): Density(10_000.0, 1)}) == 1
+
+
+@pytest.mark.parametrize(("rows", "requests"), [(0, 1), (1, 1), (100, 1), (101, 2), (3000, 30)])
+def test_a_total_saves_the_page_after_a_full_one_and_an_answer_without_it_costs_one(rows: int, requests: int) -> None:
+    job = Job(SUMMARY_BY_ACCOUNT, Partition(), Window(TODAY, TODAY + DAY))
+    key = ("summary_by_account", "")
+    assert expected_requests(job, {key: Density(float(rows), 1)}) == requests
+    assert expected_requests(job, {key: Density(float(rows), 1, empty_pages=1.0)}) == requests + 1
 
 
 @pytest.mark.parametrize(

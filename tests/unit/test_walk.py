@@ -1,6 +1,6 @@
 """All pages of a window are read, kept, and believed only when they belong together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -10,7 +10,7 @@ import pytest
 from etl.errors import AnswerUnreadable, ProviderBusy, UnstablePages
 from etl.extract.client import Paid
 from etl.extract.request import window_drafts
-from etl.extract.walk import Page, Reading, read_window
+from etl.extract.walk import Page, Reading, read_window, row_key
 from etl.sources.lbank.streams import FUTURES_TURNOVER, TEAM_MEMBERS, TEAM_MEMBERS_LEGACY
 from etl.stream import Draft, PageNumber, Partition, Stream
 from etl.windows import ONE_DAY, Window
@@ -251,6 +251,125 @@ async def test_unique_rows_that_change_places_are_put_together_from_all_readings
     unique = replace(COUNTED, has_unique_rows=True)
     reading = await read_window(unique, window_drafts(unique, lbank_account(), Partition(), WINDOW), fetch)
     assert sorted(ids(reading.rows)) == list(range(150))
+
+
+Told = Callable[[int, int], int]
+
+
+def two_pages(
+    lists: Callable[[int, int], Sequence[int]], told: Told, asked: list[int]
+) -> Callable[[Draft], Awaitable[Paid]]:
+    """Serves the rows of `lists(reading, page)` and the total of `told(reading, page)`; readings count from 0."""
+
+    async def fetch(draft: Draft) -> Paid:
+        number = int(draft.params["page"])
+        asked.append(number)
+        reading = asked.count(1) - 1
+        rows = members(lists(reading, number)) if number <= 2 else []
+        return paid(draft, {"list": rows, "total": told(reading, number)})
+
+    return fetch
+
+
+def always(total: int) -> Told:
+    return lambda reading, page: total
+
+
+async def read_two_pages(stream: Stream, fetch: Callable[[Draft], Awaitable[Paid]]) -> Reading:
+    return await read_window(stream, window_drafts(stream, lbank_account(), Partition(), WINDOW), fetch)
+
+
+UNIQUE = replace(COUNTED, has_unique_rows=True)
+
+
+async def test_a_unique_row_that_comes_twice_in_every_reading_shows_that_another_is_missing() -> None:
+    """Each page is cut from an order of its own: row 30 stands on both, row 120 on neither."""
+    both = {1: range(100), 2: [*range(100, 120), 30, *range(121, 150)]}
+    with pytest.raises(UnstablePages):
+        await read_two_pages(UNIQUE, two_pages(lambda _, page: both[page], always(150), []))
+
+
+async def test_three_readings_that_each_lack_others_make_a_whole_which_began_with_the_first() -> None:
+    lacks = [(148, 149), (147, 149), (147, 148)]
+
+    def lists(reading: int, page: int) -> Sequence[int]:
+        return range(100) if page == 1 else [*(n for n in range(100, 150) if n not in lacks[reading]), 5, 6]
+
+    asked: list[int] = []
+    serve = two_pages(lists, always(150), asked)
+
+    async def fetch(draft: Draft) -> Paid:
+        answer = await serve(draft)
+        return replace(answer, sent_at=NOON + timedelta(seconds=len(asked)))
+
+    reading = await read_two_pages(UNIQUE, fetch)
+    assert sorted(ids(reading.rows)) == list(range(150))
+    assert asked == [1, 2, 1, 2, 1, 2]
+    assert reading.began_at == NOON + timedelta(seconds=1), "no row is older than the reading"
+
+
+async def test_readings_that_tell_another_total_are_not_put_together() -> None:
+    """Row 149 is seen only while there are 151: what was seen at different times makes no list of 150."""
+
+    def lists(reading: int, page: int) -> Sequence[int]:
+        return range(100) if page == 1 else [*range(100, 150 if reading == 1 else 149), 5]
+
+    with pytest.raises(UnstablePages):
+        await read_two_pages(UNIQUE, two_pages(lists, lambda reading, _: 151 if reading == 1 else 150, []))
+
+
+async def test_rows_that_may_come_twice_are_never_put_together_from_several_readings() -> None:
+    def lists(reading: int, page: int) -> Sequence[int]:
+        return range(100) if page == 1 else [50 + reading, *range(100, 149)]
+
+    with pytest.raises(UnstablePages):
+        await read_two_pages(COUNTED, two_pages(lists, always(149), []))
+
+
+async def test_a_page_that_holds_only_rows_of_the_pages_before_ends_the_reading() -> None:
+    asked: list[int] = []
+    with pytest.raises(UnstablePages):
+        await read_two_pages(
+            COUNTED, two_pages(lambda _, page: range(100) if page == 1 else range(50), always(10**9), asked)
+        )
+    assert asked == [1, 2] * 3
+
+
+async def test_a_short_last_page_of_repeats_is_the_end_and_no_standstill() -> None:
+    stream = replace(COUNTED, paging=PageNumber("page", "size", 100, total=lambda told: None))
+    reading = await read_two_pages(
+        stream, two_pages(lambda _, page: range(100) if page == 1 else [5, 6], always(0), [])
+    )
+    assert len(reading.rows) == 102
+
+
+@pytest.mark.parametrize("totals", [(151, 150), (150, 151)])
+async def test_pages_that_tell_different_totals_do_not_belong_together(totals: tuple[int, int]) -> None:
+    lists = {1: range(100), 2: range(100, 150)}
+    with pytest.raises(UnstablePages):
+        await read_two_pages(
+            COUNTED, two_pages(lambda _, page: lists[page], lambda _, page: totals[min(page, 2) - 1], [])
+        )
+
+
+def test_a_row_that_lacks_a_part_of_its_key_is_told_apart_by_all_of_it() -> None:
+    stream = replace(COUNTED, row_key=("id", "day"))
+    assert row_key(stream, {"id": 1, "a": 1}) != row_key(stream, {"id": 1, "a": 2})
+    assert row_key(stream, {"id": 1, "day": 2, "a": 1}) == row_key(stream, {"id": 1, "day": 2, "a": 2})
+
+
+async def test_readings_agree_whatever_the_order_of_names() -> None:
+    asked: list[int] = []
+    serve = two_pages(lambda _, page: range(100) if page == 1 else [*range(100, 120), 5], always(121), asked)
+
+    async def fetch(draft: Draft) -> Paid:
+        answer = await serve(draft)
+        if len(asked) > 2:
+            answer.payload["list"] = [dict(reversed(row.items())) for row in answer.payload["list"]]
+        return answer
+
+    await read_two_pages(COUNTED, fetch)
+    assert len(asked) == 4
 
 
 @pytest.mark.parametrize("total", [149, 151])
