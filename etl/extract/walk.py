@@ -1,8 +1,8 @@
 """Reads all pages of a window, and makes sure that they belong together.
 
 Pages of a list that moves while it is read repeat rows of the page before, or miss the total that the answers tell.
-Such a reading is thrown away and made again; where rows repeat, two readings that agree row for row are believed (the
-repeats are the source's own).
+Such a reading is thrown away and made again. Where rows may repeat, two readings that agree row for row are believed;
+where they never do, the rows of several readings are put together until they are as many as the total.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from etl.extract.request import Drafter, raw_rows
 from etl.stream import Draft, Params, Stream
 
 MOST_READINGS = 3
+RowKey = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,11 @@ Fetch = Callable[[Draft], Awaitable[Paid]]
 OnPage = Callable[[Page], Awaitable[None]]
 
 
-async def nobody(page: Page) -> None:
+async def _let_go(page: Page) -> None:
     """Does nothing with a page."""
 
 
-async def read_window(stream: Stream, drafter: Drafter, fetch: Fetch, *, on_page: OnPage = nobody) -> Reading:
+async def read_window(stream: Stream, drafter: Drafter, fetch: Fetch, *, on_page: OnPage = _let_go) -> Reading:
     """Reads every page; raises UnstablePages when three readings neither hold together nor agree."""
     agreed: Counter[str] | None = None
     union = _Union()
@@ -131,9 +132,6 @@ async def _read_pages(
             return pages, asked is not None
         seen |= keys
     return pages, False
-
-
-RowKey = tuple[str, ...]
 
 
 def row_key(stream: Stream, row: Any) -> RowKey:

@@ -16,8 +16,9 @@ from etl.load.upsert import Connection, Stamp
 @dataclass(frozen=True, kw_only=True)
 class RawPage:
     """An answer as it arrived. `request` is the unsigned draft: it holds no secret. `reading` counts the readings of
-    a window from 1, the last of which was loaded; 0 marks pages whose rows were not: those of a reading by time of
-    change, and those of a window that failed."""
+    a window from 1, the last of which was loaded, with those before it where unique rows had to be put together
+    from several; 0 marks pages whose rows were not: those of a reading by time of change, and those of a window that
+    failed."""
 
     request: dict[str, Any]
     reading: int

@@ -195,14 +195,9 @@ def _lies_outside(into: Into, raw: RawRow, context: Context) -> bool:
 
 
 def _day_of(into: Into, raw: RawRow, context: Context) -> date | None:
-    """The day of the window that a raw row tells of, if that much can be read."""
-    if into.within is None:
-        return None
-    moment = read_value(into, into.within, raw, context)
-    if moment is None:
-        return None
-    day: date = moment.astimezone(context.zone).date() if isinstance(moment, datetime) else moment
-    return day
+    """The day that a raw row tells of, if that much can be read."""
+    moment: date | None = None if into.within is None else read_value(into, into.within, raw, context)
+    return moment.astimezone(context.zone).date() if isinstance(moment, datetime) else moment
 
 
 def _one_per_key(into: Into, rows: Sequence[Row], rejects: list[Reject]) -> Sequence[Row]:
