@@ -43,7 +43,7 @@ async def measure(dsn: str) -> list[str]:
             began = time.monotonic()
             async with connection.transaction():
                 await stage(connection, schema.trade_day, batch, columns=COLUMNS, stamp=STAMP, final=Days())
-                counts = await merge(connection, schema.trade_day, COLUMNS)
+                counts = await merge(connection, schema.trade_day, COLUMNS, stamp=STAMP)
             seconds = time.monotonic() - began
             wal = await connection.fetchval("SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), $1::pg_lsn)", before)
             lines.append(

@@ -21,6 +21,7 @@ from etl.config import FIRST_DAY
 from etl.errors import ConfigurationError
 from etl.query.tables import duration, status_tables, table
 from etl.sync.plan import Asked, PlannedStream, total_seconds
+from etl.sync.run import Outcome, exit_code
 from etl.warehouse import embedded
 from etl.warehouse.engine import dsn_of
 from etl.warehouse.migrate import migrate as migrate_warehouse
@@ -51,6 +52,8 @@ AcceptOption = Annotated[
 ForceOption = Annotated[bool, typer.Option("--force", help="Read final days again.")]
 FromOption = Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="The first day.")]
 ToOption = Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="The last day, included.")]
+MOST_SHOWN = 50
+"""The values that an audit shows; bi.restatements has them all."""
 JsonOption = Annotated[bool, typer.Option("--json", help="For programs: one JSON document on stdout.")]
 
 
@@ -113,7 +116,13 @@ def sync(
 ) -> None:
     """Read everything that is due, from each account's start_date to today."""
     asked = Asked(full=full, accept_removals=accept_removals, is_narrowed=bool(stream))
-    raise typer.Exit(commands.run_to_end(commands.sync(_config(context, config), account or [], stream or [], asked)))
+    raise typer.Exit(exit_code(_run_accounts(_config(context, config), account, stream, asked)))
+
+
+def _run_accounts(
+    config: Path | None, accounts: list[str] | None, streams: list[str] | None, asked: Asked
+) -> list[Outcome]:
+    return commands.run_to_end(commands.run(config, accounts or [], streams or [], asked))
 
 
 @app.command()
@@ -127,9 +136,45 @@ def backfill(
     accept_removals: AcceptOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Read what is due of a range of days, which may lie before start_date. Snapshots and logs are left out."""
+    """Read what is due of a range of days, which may lie before start_date. Snapshots and logs are left out.
+
+    With --force also what is final: an audit, which ends with what has changed since."""
     asked = _backfill(first, last, force=force, accept_removals=accept_removals)
-    raise typer.Exit(commands.run_to_end(commands.sync(_config(context, config), account or [], stream or [], asked)))
+    outcomes = _run_accounts(_config(context, config), account, stream, asked)
+    if force:
+        _report(_config(context, config), outcomes)
+    raise typer.Exit(exit_code(outcomes))
+
+
+def _report(config: Path | None, outcomes: list[Outcome]) -> None:
+    """What an audit found."""
+    count = sum(outcome.totals.rows.restated for outcome in outcomes)
+    if not count:
+        output.out.print("nothing that was final has changed")
+        return
+    found = commands.run_to_end(commands.restated(config, outcomes, most=MOST_SHOWN))
+    title = "What has changed since it was final"
+    output.out.print(table(("account", "table", "key", "column", "old", "new"), found, title=title))
+    runs = ", ".join(str(outcome.totals.run_id) for outcome in outcomes if outcome.totals.rows.restated)
+    output.out.print(f"{count} values in all; bi.restatements has them, run_id {runs}", highlight=False)
+
+
+@app.command()
+def replay(
+    context: typer.Context,
+    first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="The first day.")] = None,
+    last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="The last day, included.")] = None,
+    account: AccountOption = None,
+    stream: StreamOption = None,
+    accept_removals: AcceptOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Normalise again what was read before, from its raw pages. Calls no exchange."""
+    days = [None if day is None else day.date() for day in (first, last)]
+    if first is not None and last is not None and last < first:
+        raise ConfigurationError(f"--to {days[1]} lies before --from {days[0]}")
+    asked = Asked(command="replay", first=days[0], last=days[1], accept_removals=accept_removals)
+    raise typer.Exit(exit_code(_run_accounts(_config(context, config), account, stream, asked)))
 
 
 def _backfill(first: datetime, last: datetime, *, force: bool, accept_removals: bool = False) -> Asked:

@@ -22,11 +22,12 @@ from etl.extract.retry import Patience
 from etl.load.coverage import read_coverage
 from etl.load.roster import read_members
 from etl.query.density import read_density
+from etl.query.restated import Restated, read_restated
 from etl.query.status import Status, read_status
 from etl.sources import SOURCES
 from etl.stream import Account, Roster
 from etl.sync.plan import Asked, PlannedStream, chosen, plan_account
-from etl.sync.run import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, EXIT_WAREHOUSE, Runner, exit_code
+from etl.sync.run import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, EXIT_WAREHOUSE, Outcome, Runner
 from etl.warehouse.engine import connect, dsn_of, pool, require_migrated
 
 DEFAULT_CONFIG = Path("etl.toml")
@@ -83,8 +84,9 @@ def warehouse_settings(path: Path | None) -> WarehouseSettings:
     return load_warehouse(path or DEFAULT_CONFIG)
 
 
-async def sync(path: Path | None, accounts: Sequence[str], streams: Sequence[str], asked: Asked) -> int:
-    """`etl sync` and `etl backfill`: reads what is due of the chosen accounts."""
+async def run(path: Path | None, accounts: Sequence[str], streams: Sequence[str], asked: Asked) -> list[Outcome]:
+    """`etl sync`, `etl backfill` and `etl replay`: reads what is due of the chosen accounts, or loads again what was
+    read."""
     config = configuration(path)
     picked = _accounts(config, accounts, streams)
     _say_what_is_left_out(picked, asked)
@@ -95,7 +97,18 @@ async def sync(path: Path | None, accounts: Sequence[str], streams: Sequence[str
     with output.progress() as progress:
         async with pool(dsn, size=POOL_SIZE) as connections, open_client(process_clock()) as client:
             runner = Runner(dsn, connections, client, progress, config.warehouse.raw_retention_days)
-            return exit_code(await runner.run(picked, asked))
+            return await runner.run(picked, asked)
+
+
+async def restated(path: Path | None, outcomes: Sequence[Outcome], *, most: int) -> list[Restated]:
+    """The first `most` values that runs found to have changed since they were final."""
+    settings = warehouse_settings(path)
+    connection = await connect(await asyncio.to_thread(dsn_of, settings))
+    try:
+        runs = [outcome.totals.run_id for outcome in outcomes if outcome.totals.run_id is not None]
+        return await read_restated(connection, runs, most=most)
+    finally:
+        await connection.close()
 
 
 def _accounts(config: Config, accounts: Sequence[str], streams: Sequence[str]) -> list[Account]:

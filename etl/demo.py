@@ -17,6 +17,7 @@ from etl.sandbox.server import Sandbox, serve
 from etl.sandbox.world import World
 from etl.schema import metadata
 from etl.sync.plan import Asked, PlannedStream
+from etl.sync.run import exit_code
 from etl.warehouse import embedded
 from etl.warehouse.migrate import migrate
 
@@ -57,7 +58,7 @@ async def run(*, members: int, days: int, print_plan: Callable[[list[PlannedStre
         say(f"Simulated LBank, CoinW, Orderly and ZTDX: {members} members, {days} days, at {sandbox.url}")
         say(f"LBank's limit is scaled up: {requests} requests per {period_seconds:g} s, not 5 per 10 s\n")
         began = time.monotonic()
-        code = await commands.sync(path, [], [], Asked())
+        code = exit_code(await commands.run(path, [], [], Asked()))
         say(f"\nSynced in {time.monotonic() - began:.1f} s\n")
         await _show(dsn)
         say("What the next sync will ask for:")

@@ -1,7 +1,7 @@
 """What is read when: the kinds of windows that endpoints have. A stream declares one of them.
 
-Each kind tells which windows to ask for, how a request spells them, and which days a reading settles. Pure calendar
-facts; imports `windows` only.
+Each kind tells which windows to ask for, how a request spells them, which days a reading settles, and which parts of a
+reading can be loaded by themselves. Pure calendar facts; imports `windows` only.
 """
 
 from __future__ import annotations
@@ -37,6 +37,10 @@ class Daily:
         """The days that a reading begun at `read_at` makes final."""
         return final_days(window, zone=zone, settles_after=self.settles_after, read_at=read_at)
 
+    def parts(self, window: Window, days: Days) -> tuple[Window, ...]:
+        """What of a reading of `window` tells of `days`: facts of days stand by themselves."""
+        return (Days((window,)) & days).windows
+
 
 @dataclass(frozen=True, slots=True)
 class Monthly:
@@ -61,6 +65,10 @@ class Monthly:
         ended = final_days(last, zone=zone, settles_after=self.settles_after, read_at=read_at)
         return Days((window,)) if ended else Days()
 
+    def parts(self, window: Window, days: Days) -> tuple[Window, ...]:
+        """The whole month, if it has one of the days."""
+        return _whole(window, days)
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -83,6 +91,10 @@ class Snapshot:
         """Nothing: the next snapshot may differ."""
         return Days()
 
+    def parts(self, window: Window, days: Days) -> tuple[Window, ...]:
+        """The whole snapshot, if it was taken on one of the days."""
+        return _whole(window, days)
+
 
 @dataclass(frozen=True, slots=True)
 class Log:
@@ -101,6 +113,14 @@ class Log:
     def settled(self, window: Window, *, zone: ZoneInfo, read_at: datetime) -> Days:
         """Nothing: days say nothing of a log."""
         return Days()
+
+    def parts(self, window: Window, days: Days) -> tuple[Window, ...]:
+        """All that was read, if it was on one of the days."""
+        return _whole(window, days)
+
+
+def _whole(window: Window, days: Days) -> tuple[Window, ...]:
+    return (window,) if Days((window,)) & days else ()
 
 
 Reads = Daily | Monthly | Snapshot | Log

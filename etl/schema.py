@@ -225,7 +225,7 @@ page = Table(
     _instant("began_at", nullable=False),
     _instant("received_at", nullable=False),
     Column("body", LargeBinary, nullable=False),
-    Index(None, "account", "stream", "received_at"),
+    Index(None, "account", "stream", "began_at"),
     schema="raw",
     comment="Answers byte for byte, with the request that brought them (without credentials)",
 )
@@ -256,7 +256,10 @@ run = Table(
     Column("pid", Integer, nullable=False),
     *(
         Column(name, BigInteger, nullable=False, server_default=text("0"))
-        for name in ("requests", "windows", "rows_new", "rows_changed", "rows_removed", "rejects", "failures")
+        for name in (
+            *("requests", "windows", "rows_new", "rows_changed", "rows_removed", "rejects", "failures"),
+            "values_restated",
+        )
     ),
     Index(None, "account", "run_id"),
     schema="ops",
@@ -316,14 +319,15 @@ issue = Table(
     Column("run_id", BigInteger, nullable=False),
     *_place(source=False),
     Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False, server_default=""),
     Column("message", Text, nullable=False),
     Column("days", DATEMULTIRANGE),
     _instant("first_seen_at", nullable=False),
     _instant("last_seen_at", nullable=False),
     _instant("resolved_at"),
-    Index("issue_key", "account", "stream", "partition", "kind", unique=True),
+    Index("issue_key", "account", "stream", "partition", "kind", "subject", unique=True),
     schema="ops",
-    comment="What a person should know, one row per place and kind; days are those that still fail",
+    comment="What a person should know, one row per place, kind and subject; days are those that still fail",
 )
 
 restatement = Table(

@@ -268,9 +268,10 @@ class Stream:
     """One endpoint as the pipeline reads it.
 
     `rows` takes the judged payload to its raw rows; `row_key` names the raw fields that tell rows apart between pages,
-    and `has_unique_rows` says that no two rows ever share them. `params` spells a partition. `note` may say something
-    of a payload that yields no rows (told once per partition in `ops.issue`). `waits_for_facts` puts the stream after
-    those whose rows mention ids.
+    and `has_unique_rows` says that no two rows ever share them. `unread` names the documented raw fields that no column
+    is read from: any other is new. `partitioned_by` names the values of a partition in their order, and `params` spells
+    them. `note` may say something of a payload that yields no rows (told once per partition in `ops.issue`).
+    `waits_for_facts` puts the stream after those whose rows mention ids.
     """
 
     name: str
@@ -284,13 +285,21 @@ class Stream:
     method: Literal["GET", "POST"] = "GET"
     row_key: tuple[str, ...] = ()
     has_unique_rows: bool = False
+    unread: tuple[str, ...] = ()
     fan_out: FanOut = no_fan_out
+    partitioned_by: tuple[str, ...] = ()
     params: Callable[[Partition], Params] = _no_params
     revisit: Revisit | None = None
     note: Callable[[Any], str | None] | None = None
     needs_roster: bool = False
     waits_for_facts: bool = False
     on_by_default: bool = True
+
+    def partition(self, key: str) -> Partition:
+        """The partition of that key; ValueError where the key does not tell which value is which."""
+        names = self.partitioned_by
+        values = [key] if len(names) == 1 else key.split("/") if key else []
+        return Partition(tuple(zip(names, values, strict=True)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -118,8 +118,8 @@ async def cover(
         VALUES ($1, $2, $3, $4, $5, $6,
             CASE WHEN $7::date IS NOT NULL THEN jsonb_build_object('updates_read_to', $7) END)
         ON CONFLICT (account, stream, partition) DO UPDATE
-        SET loaded = c.loaded + excluded.loaded, final = c.final + excluded.final, updated_at = excluded.updated_at,
-            cursor = coalesce(c.cursor, excluded.cursor)
+        SET loaded = c.loaded + excluded.loaded, final = c.final + excluded.final,
+            updated_at = greatest(c.updated_at, excluded.updated_at), cursor = coalesce(c.cursor, excluded.cursor)
         """,
         *place.key,
         ranges_of(loaded),
@@ -127,6 +127,14 @@ async def cover(
         read_at,
         updates_read_to,
     )
+
+
+async def final_days_of(connection: Connection, place: Place) -> Days:
+    """The days of a partition that are final as yet."""
+    ranges = await connection.fetchval(
+        "SELECT final FROM ops.coverage WHERE account = $1 AND stream = $2 AND partition = $3", *place.key
+    )
+    return days_of(ranges or ())
 
 
 async def make_due(connection: Connection, place: Place, days: Days, *, updates_read_to: date | None = None) -> None:

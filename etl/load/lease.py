@@ -31,8 +31,9 @@ class Lease:
 
 @dataclass(slots=True)
 class Totals:
-    """What a run did, as `ops.run` keeps it."""
+    """What a run did, as `ops.run` keeps it; `run_id` is known once the account is held."""
 
+    run_id: int | None = None
     requests: int = 0
     windows: int = 0
     rejects: int = 0
@@ -67,6 +68,8 @@ async def hold_account(
         *(account, source, command, platform.node(), os.getpid()),
     )
 
+    totals.run_id = run_id
+
     def lost(_: object) -> None:
         on_lost()
 
@@ -84,11 +87,11 @@ async def _finish(connection: asyncpg.Connection, run_id: int, account: str, tot
     await connection.execute(
         """
         UPDATE ops.run SET finished_at = clock_timestamp(), outcome = $2, message = $3, requests = $4, windows = $5,
-            rows_new = $6, rows_changed = $7, rows_removed = $8, rejects = $9, failures = $10
+            rows_new = $6, rows_changed = $7, rows_removed = $8, rejects = $9, failures = $10, values_restated = $11
         WHERE run_id = $1
         """,
         *(run_id, totals.outcome, totals.message, totals.requests, totals.windows),
-        *(rows.new, rows.changed, rows.removed, totals.rejects, totals.failures),
+        *(rows.new, rows.changed, rows.removed, totals.rejects, totals.failures, rows.restated),
     )
     await connection.execute(f"SELECT pg_advisory_unlock({_LOCK})", account)
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
-from etl.load.coverage import Place
+from etl.load.coverage import Place, range_of
 from etl.load.upsert import Connection, Stamp
+from etl.windows import Window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,9 +79,62 @@ async def store_requests(connection: Connection, stamp: Stamp, place: Place, req
     )
 
 
-async def prune_pages(connection: Connection, account: str, *, received_before: datetime) -> int:
-    """Deletes the pages of an account that are older than the retention; returns how many."""
+@dataclass(frozen=True, slots=True)
+class StoredReading:
+    """The pages of a loaded reading, as they were kept: those of one window of one run. `began_at` is when the reading
+    that counted began."""
+
+    run_id: int
+    partition: str
+    window: Window
+    began_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPage:
+    """A page as it was kept; `began_at` is when its reading began."""
+
+    http_status: int
+    began_at: datetime
+    received_at: datetime
+    body: bytes
+
+
+async def stored_readings(connection: Connection, account: str, stream: str) -> list[StoredReading]:
+    """The readings of a stream whose pages are still there from the first on, oldest first."""
+    records = await connection.fetch(
+        """
+        SELECT run_id, partition, lower(days) AS start, upper(days) AS end, max(began_at) AS began_at
+        FROM raw.page WHERE account = $1 AND stream = $2 AND reading > 0
+        GROUP BY run_id, partition, days
+        HAVING bool_or(reading = 1 AND page_number = 1)
+        ORDER BY max(began_at), max(page_id)
+        """,
+        *(account, stream),
+    )
+    return [
+        StoredReading(each["run_id"], each["partition"], Window(each["start"], each["end"]), each["began_at"])
+        for each in records
+    ]
+
+
+async def stored_pages(connection: Connection, account: str, stream: str, reading: StoredReading) -> list[StoredPage]:
+    """The pages of a reading in the order in which they came, those of readings that were thrown away included."""
+    records = await connection.fetch(
+        """
+        SELECT http_status, began_at, received_at, body FROM raw.page
+        WHERE account = $1 AND stream = $2 AND partition = $3 AND run_id = $4 AND days = $5 AND reading > 0
+        ORDER BY page_id
+        """,
+        *(account, stream, reading.partition, reading.run_id, range_of(reading.window)),
+    )
+    return [StoredPage(**record) for record in records]
+
+
+async def prune_pages(connection: Connection, account: str, *, begun_before: datetime) -> int:
+    """Deletes the pages of readings of an account that are older than the retention, each reading as a whole; returns
+    how many."""
     deleted = await connection.execute(
-        "DELETE FROM raw.page WHERE account = $1 AND received_at < $2", account, received_before
+        "DELETE FROM raw.page WHERE account = $1 AND began_at < $2", account, begun_before
     )
     return int(deleted.split()[-1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -40,6 +40,22 @@ async def add_rejects(connection: Connection, stamp: Stamp, place: Place, reject
     await _insert(connection, stamp, place, rejects)
 
 
+async def forget_rejects(connection: Connection, place: Place, runs: Iterable[int]) -> None:
+    """Deletes the rejects that some runs left of a partition."""
+    await connection.execute(
+        "DELETE FROM ops.reject WHERE account = $1 AND stream = $2 AND partition = $3 AND run_id = ANY($4)",
+        *(*place.key, list(runs)),
+    )
+
+
+async def count_rejects(connection: Connection, stamp: Stamp) -> int:
+    """How many rejects of a run there are still."""
+    count = await connection.fetchval(
+        "SELECT count(*) FROM ops.reject WHERE account = $1 AND run_id = $2", stamp.account, stamp.run_id
+    )
+    return int(count)
+
+
 async def _insert(connection: Connection, stamp: Stamp, place: Place, rejects: Sequence[RejectedRow]) -> None:
     await connection.executemany(
         """
@@ -62,8 +78,13 @@ WINDOW_FAILED = "window_failed"
 UPDATES_FAILED = "update_reading_failed"
 ACCOUNT_FAILED = "account_failed"
 NOTE = "note"
+NEW_FIELD = "new_field"
 """The kinds of issues: days that could not be read, changes that could not be asked for, an account that cannot go on,
-and what the source itself wants known."""
+what the source itself wants known, and a field in its rows that nobody knows."""
+FOR_INFORMATION = frozenset({NOTE, NEW_FIELD})
+"""The kinds that are no failure."""
+MOST_NEW_FIELDS = 20
+LONGEST_SUBJECT = 100
 
 
 async def note(connection: Connection, stamp: Stamp, place: Place, *, kind: str, message: str) -> None:
@@ -74,13 +95,52 @@ async def note(connection: Connection, stamp: Stamp, place: Place, *, kind: str,
         INSERT INTO ops.issue AS i
             (run_id, account, stream, partition, kind, message, days, first_seen_at, last_seen_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7::datemultirange, $8, $8)
-        ON CONFLICT (account, stream, partition, kind) DO UPDATE
+        ON CONFLICT (account, stream, partition, kind, subject) DO UPDATE
         SET run_id = excluded.run_id, message = excluded.message, last_seen_at = excluded.last_seen_at,
             days = i.days + excluded.days,
             first_seen_at = CASE WHEN i.resolved_at IS NULL THEN i.first_seen_at ELSE excluded.first_seen_at END,
             resolved_at = NULL
         """,
         *(stamp.run_id, *place.key, kind, message, [] if place.days is None else [place.days], stamp.loaded_at),
+    )
+
+
+async def note_new_fields(connection: Connection, stamp: Stamp, place: Place, fields: Sequence[str]) -> None:
+    """Notes fields of a stream's rows that are not known, once each and whatever the partition. Of more than
+    MOST_NEW_FIELDS, the first are noted: a row whose names are data would otherwise fill the table."""
+    shown = sorted({name.encode("utf-8", "replace").decode().replace("\x00", "\ufffd") for name in fields})
+    await connection.executemany(
+        """
+        INSERT INTO ops.issue AS i
+            (run_id, account, stream, partition, kind, subject, message, days, first_seen_at, last_seen_at)
+        VALUES ($1, $2, $3, '', $4, $5, $6, '{}', $7, $7)
+        ON CONFLICT (account, stream, partition, kind, subject) DO UPDATE
+        SET run_id = excluded.run_id, first_seen_at = excluded.first_seen_at, last_seen_at = excluded.last_seen_at,
+            resolved_at = NULL
+        WHERE i.resolved_at IS NOT NULL
+        """,
+        [
+            (
+                *(stamp.run_id, place.account, place.stream, NEW_FIELD, name[:LONGEST_SUBJECT]),
+                f"rows have a field {name[:LONGEST_SUBJECT]!r} that this version does not know; raw.page keeps it",
+                stamp.loaded_at,
+            )
+            for name in shown[:MOST_NEW_FIELDS]
+        ],
+    )
+
+
+async def resolve_known_fields(connection: Connection, stamp: Stamp, fields_of: Mapping[str, Sequence[str]]) -> None:
+    """Resolves what was noted of fields that are known by now, by stream."""
+    await connection.executemany(
+        """
+        UPDATE ops.issue SET resolved_at = $5
+        WHERE account = $1 AND stream = $2 AND kind = $3 AND subject = ANY($4) AND resolved_at IS NULL
+        """,
+        [
+            (stamp.account, stream, NEW_FIELD, list(fields), stamp.loaded_at)
+            for stream, fields in sorted(fields_of.items())
+        ],
     )
 
 

@@ -30,40 +30,60 @@ FEWEST_GUARDED_ROWS = 10
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """Where and when the rows of a reading come from."""
+    """Where and when the rows of a reading come from. What it shows to have changed since it was final is told as of
+    `restated_at`, which is the reading's moment but for a replay."""
 
     account: str
     source: str
     run_id: int
     loaded_at: datetime
+    restated_at: datetime | None = None
+
+    @property
+    def told_at(self) -> datetime:
+        """The moment of restatements."""
+        return self.restated_at or self.loaded_at
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The part of a table that a complete reading speaks for: column values (`account` among them), and a half-open
-    span [start, end) of the column `within`."""
+    """The part of a table that a complete reading speaks for: column values (`account` among them), a half-open span
+    [start, end) of the column `within`, and of these the rows that were loaded until `loaded_by`."""
 
     values: Mapping[str, Any]
     within: str | None = None
     start: Any = None
     end: Any = None
+    loaded_by: datetime | None = None
 
     @property
     def arguments(self) -> list[Any]:
         """The scope as the arguments of the removal statements."""
-        return [*self.values.values(), *([] if self.within is None else [self.start, self.end])]
+        span = [] if self.within is None else [self.start, self.end]
+        return [*self.values.values(), *span, *([] if self.loaded_by is None else [self.loaded_by])]
+
+    @property
+    def shape(self) -> tuple[tuple[str, ...], str | None, bool]:
+        """What the removal statements depend on."""
+        return tuple(self.values), self.within, self.loaded_by is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Rows written: inserted, updated or revived, and marked removed."""
+    """Rows written: inserted, updated or revived, and marked removed; and values among them that had been final."""
 
     new: int = 0
     changed: int = 0
     removed: int = 0
+    restated: int = 0
 
     def __add__(self, other: Counts) -> Counts:
-        return Counts(self.new + other.new, self.changed + other.changed, self.removed + other.removed)
+        return Counts(
+            self.new + other.new,
+            self.changed + other.changed,
+            self.removed + other.removed,
+            self.restated + other.restated,
+        )
 
 
 def keys_of(table: Table) -> list[str]:
@@ -101,17 +121,40 @@ async def stage(
     await connection.copy_records_to_table(stage_name(table), records=records, columns=names)
 
 
-async def merge(connection: Connection, table: Table, columns: Iterable[str]) -> Counts:
-    """Writes the staged rows into `table` where they differ from it."""
-    [(new, changed)] = await connection.fetch(_merge_statement(table, tuple(columns)))
-    return Counts(new=new, changed=changed)
+async def leave_what_is_newer(connection: Connection, table: Table) -> None:
+    """Unstages rows that a later reading wrote or took back."""
+    await connection.execute(
+        f"""
+        DELETE FROM {stage_name(table)} s USING {table.fullname} t
+        WHERE {_same_key(table, "t", "s")} AND greatest(t.loaded_at, t.removed_at) > s.loaded_at
+        """
+    )
+
+
+async def merge(
+    connection: Connection,
+    table: Table,
+    columns: Iterable[str],
+    *,
+    stamp: Stamp,
+    within: str | None = None,
+    were_final: Days = Days(),
+) -> Counts:
+    """Writes the staged rows into `table` where they differ from it. A row that is new on one of the days (of its
+    column `within`) that `were_final` is a restatement like a row that changed."""
+    appearing = within if were_final and "is_final" in table.c else None
+    arguments: list[Any] = [stamp.told_at] if "is_final" in table.c else []
+    if appearing is not None:
+        arguments.append([asyncpg.Range(window.start, window.end) for window in were_final.windows])
+    [counts] = await connection.fetch(_merge_statement(table, tuple(columns), appearing), *arguments)
+    return Counts(**counts)
 
 
 async def count_missing(connection: Connection, table: Table, scope: Scope, *, accept: bool) -> int:
     """How many loaded rows of `scope` are not staged; nothing is written.
 
     Raises SuspiciousRemoval where that is more than half of at least ten rows and `accept` is not given."""
-    count, _ = _removal_statements(table, tuple(scope.values), scope.within)
+    count, _ = _removal_statements(table, *scope.shape)
     [(loaded, missing)] = await connection.fetch(count, *scope.arguments)
     if not accept and loaded >= FEWEST_GUARDED_ROWS and missing * 2 > loaded:
         raise SuspiciousRemoval(
@@ -123,9 +166,10 @@ async def count_missing(connection: Connection, table: Table, scope: Scope, *, a
 
 async def mark_missing(connection: Connection, table: Table, scope: Scope, stamp: Stamp) -> Counts:
     """Marks as removed the loaded rows of `scope` that are not staged."""
-    _, mark = _removal_statements(table, tuple(scope.values), scope.within)
-    removed = await connection.fetchval(mark, *scope.arguments, stamp.run_id, stamp.loaded_at)
-    return Counts(removed=removed)
+    _, mark = _removal_statements(table, *scope.shape)
+    told = [stamp.told_at] if "is_final" in table.c else []
+    [counts] = await connection.fetch(mark, *scope.arguments, stamp.run_id, stamp.loaded_at, *told)
+    return Counts(**counts)
 
 
 async def infer_invitees(connection: Connection, table: Table, column: str) -> None:
@@ -176,7 +220,7 @@ def _differs(table: Table, name: str, old: str, new: str) -> str:
 
 
 @cache
-def _merge_statement(table: Table, columns: tuple[str, ...]) -> str:
+def _merge_statement(table: Table, columns: tuple[str, ...], appearing: str | None) -> str:
     keys = keys_of(table)
     facts = [name for name in columns if name not in keys and name not in KEPT | ACCOMPANYING]
     settles = "is_final" in table.c
@@ -201,28 +245,42 @@ def _merge_statement(table: Table, columns: tuple[str, ...]) -> str:
             WHERE NOT EXISTS (SELECT FROM {table.fullname} t WHERE {_same_key(table, "t", "s")})
             ORDER BY {", ".join(f"s.{name}" for name in keys)}
             ON CONFLICT ({", ".join(keys)}) DO UPDATE SET {overwrite}
-            RETURNING 1
+            RETURNING {"t.*" if appearing else "1"}
         ), changed AS (
             UPDATE {table.fullname} t SET {", ".join(updates)} FROM pair p WHERE {_same_key(table, "t", "p")}
             RETURNING 1
-        ){_restated(table, facts) if settles else ""}
-        SELECT (SELECT count(*) FROM fresh), (SELECT count(*) FROM changed)
+        ){_restated(table, facts, appearing) if settles else ""}
+        SELECT (SELECT count(*) FROM fresh) AS new, (SELECT count(*) FROM changed) AS changed,
+            {"(SELECT count(*) FROM restated)" if settles else "0"} AS restated
     """
 
 
-def _restated(table: Table, facts: Sequence[str]) -> str:
+_RESTATE = """
+            INSERT INTO ops.restatement
+                (account, source, table_name, key, column_name, old_value, new_value, was_final, run_id, restated_at)"""
+
+
+def _restated(table: Table, facts: Sequence[str], appearing: str | None) -> str:
+    """Writes down what differs in rows that were final, and all of rows that appear on a day that was: `$1` is when,
+    `$2` those days."""
     values = [
         f"('{name}', p.old_{name}::text, p.{name}::text, p.old_{name} IS DISTINCT FROM p.{name})" for name in facts
     ]
     values.append("('removed_at', p.old_removed_at::text, NULL, p.old_removed_at IS NOT NULL)")
-    return f""", restated AS (
-            INSERT INTO ops.restatement
-                (account, source, table_name, key, column_name, old_value, new_value, was_final, run_id, restated_at)
+    statement = f""", restated AS ({_RESTATE}
             SELECT p.account, p.source, '{table.name}', {_key_object(table, "p")}, v.name, v.old, v.new, true,
-                p.run_id, p.loaded_at
+                p.run_id, $1::timestamptz
             FROM pair p CROSS JOIN LATERAL (VALUES {", ".join(values)}) v (name, old, new, differs)
-            WHERE p.was_final AND v.differs
-        )"""
+            WHERE p.was_final AND v.differs"""
+    if appearing is not None:
+        appeared = ", ".join(f"('{name}', f.{name}::text)" for name in facts)
+        statement += f"""
+            UNION ALL
+            SELECT f.account, f.source, '{table.name}', {_key_object(table, "f")}, v.name, NULL, v.new, true,
+                f.run_id, $1::timestamptz
+            FROM fresh f CROSS JOIN LATERAL (VALUES {appeared}) v (name, new)
+            WHERE f.{appearing} <@ $2::datemultirange AND v.new IS NOT NULL"""
+    return f"{statement}\n            RETURNING 1\n        )"
 
 
 def _key_object(table: Table, alias: str) -> str:
@@ -231,12 +289,15 @@ def _key_object(table: Table, alias: str) -> str:
 
 
 @cache
-def _removal_statements(table: Table, scope: tuple[str, ...], within: str | None) -> tuple[str, str]:
+def _removal_statements(table: Table, scope: tuple[str, ...], within: str | None, aged: bool) -> tuple[str, str]:
     conditions = ["t.removed_at IS NULL", *(f"t.{name} = ${n}" for n, name in enumerate(scope, start=1))]
     after = len(scope) + 1
     if within is not None:
         conditions.append(f"t.{within} >= ${after} AND t.{within} < ${after + 1}")
         after += 2
+    if aged:
+        conditions.append(f"t.loaded_at <= ${after}")
+        after += 1
     loaded = " AND ".join(conditions)
     missing = f"NOT EXISTS (SELECT FROM {stage_name(table)} s WHERE {_same_key(table, 's', 't')})"
     count = f"SELECT count(*), count(*) FILTER (WHERE {missing}) FROM {table.fullname} t WHERE {loaded}"
@@ -245,12 +306,12 @@ def _removal_statements(table: Table, scope: tuple[str, ...], within: str | None
             UPDATE {table.fullname} t SET run_id = ${after}, removed_at = ${after + 1} WHERE {loaded} AND {missing}
             RETURNING t.*
         )"""
-    if "is_final" in table.c:
-        mark += f""", restated AS (
-            INSERT INTO ops.restatement
-                (account, source, table_name, key, column_name, old_value, new_value, was_final, run_id, restated_at)
+    if "is_final" not in table.c:
+        return count, f"{mark} SELECT count(*) AS removed FROM gone"
+    mark += f""", restated AS ({_RESTATE}
             SELECT g.account, g.source, '{table.name}', {_key_object(table, "g")}, 'removed_at', NULL,
-                g.removed_at::text, true, g.run_id, g.removed_at
+                g.removed_at::text, true, g.run_id, ${after + 2}::timestamptz
             FROM gone g WHERE g.is_final
+            RETURNING 1
         )"""
-    return count, f"{mark} SELECT count(*) FROM gone"
+    return count, f"{mark} SELECT (SELECT count(*) FROM gone) AS removed, (SELECT count(*) FROM restated) AS restated"

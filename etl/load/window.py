@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from etl.load.coverage import Place, cover, make_due
+from etl.load.coverage import Place, cover, final_days_of, make_due
 from etl.load.raw import RawPage, TriedRequest, store_pages, store_requests
 from etl.load.rejects import (
     NOTE,
@@ -18,6 +18,7 @@ from etl.load.rejects import (
     RejectedRow,
     add_rejects,
     note,
+    note_new_fields,
     replace_rejects,
     resolve,
 )
@@ -28,6 +29,7 @@ from etl.load.upsert import (
     Stamp,
     count_missing,
     infer_invitees,
+    leave_what_is_newer,
     mark_missing,
     merge,
     stage,
@@ -53,8 +55,11 @@ class TableRows:
 @dataclass(frozen=True, kw_only=True)
 class WindowLoad:
     """A reading, ready to be committed. `loaded` are the days it covers, `final` those of them it makes final; `note`
-    goes to `ops.issue`. Where the stream has readings by time of change, `updates_read_to` is the day up to which this
-    one tells of changes."""
+    goes to `ops.issue`, as do `new_fields`, which no column is read from and the provider does not document. Where the
+    stream has readings by time of change, `updates_read_to` is the day up to which this one tells of changes.
+
+    A replay loads what was read before: it resolves nothing, and leaves rows without a day alone that a later reading
+    wrote."""
 
     place: Place
     stamp: Stamp
@@ -65,7 +70,9 @@ class WindowLoad:
     requests: Sequence[TriedRequest]
     rejects: Sequence[RejectedRow] = ()
     note: str | None = None
+    new_fields: Sequence[str] = ()
     updates_read_to: date | None = None
+    is_replay: bool = False
 
 
 async def commit_window(connection: Connection, load: WindowLoad, *, accept_removals: bool) -> Counts:
@@ -74,8 +81,9 @@ async def commit_window(connection: Connection, load: WindowLoad, *, accept_remo
     counts = Counts()
     async with connection.transaction():
         missing = [await _prepare(connection, rows, load, accept=accept_removals) for rows in load.tables]
+        were_final = await final_days_of(connection, place)
         for rows, gone in zip(load.tables, missing, strict=True):
-            counts += await _write(connection, rows, stamp, gone=gone)
+            counts += await _write(connection, rows, load, gone=gone, were_final=were_final)
         await store_pages(connection, stamp, place, load.pages)
         await store_requests(connection, stamp, place, load.requests)
         await replace_rejects(connection, stamp, place, load.rejects)
@@ -94,12 +102,17 @@ async def _prepare(connection: Connection, rows: TableRows, load: WindowLoad, *,
     return await count_missing(connection, rows.table, rows.scope, accept=accept)
 
 
-async def _write(connection: Connection, rows: TableRows, stamp: Stamp, *, gone: int) -> Counts:
-    counts = Counts()
+async def _write(
+    connection: Connection, rows: TableRows, load: WindowLoad, *, gone: int = 0, were_final: Days = Days()
+) -> Counts:
+    counts, stamp = Counts(), load.stamp
     if gone and rows.scope is not None:
         counts += await mark_missing(connection, rows.table, rows.scope, stamp)
+    if load.is_replay and rows.within is None:
+        await leave_what_is_newer(connection, rows.table)
     if rows.rows:
-        counts += await merge(connection, rows.table, rows.columns)
+        within = rows.within
+        counts += await merge(connection, rows.table, rows.columns, stamp=stamp, within=within, were_final=were_final)
         if rows.mentions is not None:
             await infer_invitees(connection, rows.table, rows.mentions)
     return counts
@@ -117,6 +130,9 @@ async def _close(connection: Connection, load: WindowLoad) -> None:
     )
     if load.rejects:
         await make_due(connection, place, load.loaded)
+    await note_new_fields(connection, stamp, place, load.new_fields)
+    if load.is_replay:
+        return
     await resolve(connection, stamp, place, kind=WINDOW_FAILED)
     if load.note is None:
         await resolve(connection, stamp, place, kind=NOTE)
@@ -131,10 +147,11 @@ async def commit_page(connection: Connection, load: WindowLoad) -> Counts:
     async with connection.transaction():
         for rows in load.tables:
             await _stage(connection, rows, load.stamp, final=Days())
-            counts += await _write(connection, rows, load.stamp, gone=0)
+            counts += await _write(connection, rows, load)
         await store_pages(connection, load.stamp, load.place, load.pages)
         await store_requests(connection, load.stamp, load.place, load.requests)
         await add_rejects(connection, load.stamp, load.place, load.rejects)
+        await note_new_fields(connection, load.stamp, load.place, load.new_fields)
     return counts
 
 

@@ -79,6 +79,25 @@ def normalise(stream: Stream, raw_rows: Sequence[RawRow], context: Context) -> t
     return tuple(_batch(into, raw_rows, context) for into in stream.into)
 
 
+def known_fields(stream: Stream) -> frozenset[str]:
+    """The raw fields that the stream's rows are known to have: those that columns are read from, and the others that
+    the provider documents."""
+    sources = [source for into in stream.into for source in into.columns.values()]
+    read = {source.raw for source in sources if isinstance(source, Field)}
+    told = {source.told for source in sources if isinstance(source, WindowDay) and source.told is not None}
+    return frozenset({*read, *told, *stream.row_key, *stream.unread})
+
+
+def new_fields(stream: Stream, raw_rows: Sequence[RawRow]) -> list[str]:
+    """The fields of raw rows, and of the parts that tables are made of, that are not known, by name."""
+    found: set[str] = set()
+    for into in stream.into:
+        for raw in _exploded(into, raw_rows, []):
+            found |= raw.keys()
+    found.update(*(raw.keys() for raw in raw_rows if isinstance(raw, dict)))
+    return sorted(found - known_fields(stream))
+
+
 def _batch(into: Into, raw_rows: Sequence[RawRow], context: Context) -> Batch:
     rows: list[Row] = []
     rejects: list[Reject] = []

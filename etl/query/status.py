@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 
 from etl.load.coverage import days_of
-from etl.load.rejects import NOTE
+from etl.load.rejects import FOR_INFORMATION
 from etl.stream import Account, Roster, Stream
 from etl.windows import ONE_DAY, Days
 
@@ -67,7 +67,7 @@ async def read_status(connection: asyncpg.Connection, accounts: Sequence[Account
     runs = await connection.fetch(
         """
         SELECT run_id, account, command, outcome, message, started_at, finished_at, requests, windows, rows_new,
-            rows_changed, rows_removed, rejects, failures
+            rows_changed, rows_removed, values_restated, rejects, failures
         FROM ops.run WHERE account = ANY($1) ORDER BY run_id DESC LIMIT $2
         """,
         names,
@@ -89,7 +89,8 @@ async def read_status(connection: asyncpg.Connection, accounts: Sequence[Account
 
 
 def _concerns(issue: asyncpg.Record, account: Account, stream: Stream) -> bool:
-    return issue["kind"] != NOTE and issue["account"] == account.name and issue["stream"] in ("", stream.name)
+    is_failure = issue["kind"] not in FOR_INFORMATION
+    return is_failure and issue["account"] == account.name and issue["stream"] in ("", stream.name)
 
 
 def _stream_status(

@@ -30,11 +30,11 @@ from etl.extract.request import revisit_drafts, window_drafts
 from etl.extract.walk import Fetch, OnPage, Page, Reading, read_window
 from etl.load.coverage import Coverage, CoverageOf, expect_partitions, read_coverage, retire_partitions
 from etl.load.lease import Lease, Totals
-from etl.load.rejects import UPDATES_FAILED, WINDOW_FAILED
+from etl.load.rejects import UPDATES_FAILED, WINDOW_FAILED, resolve_known_fields
 from etl.load.roster import introduce, read_members
 from etl.load.upsert import Stamp
 from etl.load.window import WindowLoad, commit_failure, commit_page, commit_revisit, commit_window
-from etl.normalize.rows import Context, read_value
+from etl.normalize.rows import Context, known_fields, read_value
 from etl.query.density import read_density
 from etl.reads import Log
 from etl.stream import Account, Draft, Member, Partition, Roster, Stream
@@ -77,6 +77,8 @@ class AccountRun:
             self._coverage = await read_coverage(connection, self.account.name)
             self._density = await read_density(connection, self.account.name)
             await introduce(connection, self.account, self._stamp())
+            known = {stream.name: sorted(known_fields(stream)) for stream in self.account.streams}
+            await resolve_known_fields(connection, self._stamp(), known)
             self._members = await read_members(connection, self.account.name)
         workers: list[asyncio.Task[None]] = []
         async with asyncio.TaskGroup() as group:

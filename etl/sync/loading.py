@@ -12,7 +12,7 @@ from etl.load.raw import RawPage, TriedRequest
 from etl.load.rejects import RejectedRow
 from etl.load.upsert import Scope, Stamp
 from etl.load.window import TableRows, WindowLoad
-from etl.normalize.rows import Batch, Context, normalise, scope_of
+from etl.normalize.rows import Batch, Context, new_fields, normalise, scope_of
 from etl.stream import Account
 from etl.sync.plan import Job
 from etl.windows import ONE_DAY, Days, Window
@@ -65,6 +65,7 @@ def window_load(
         ],
         updates_read_to=today if job.stream.revisit is not None else None,
         note=next((text for text in notes if text), None),
+        new_fields=new_fields(job.stream, reading.rows),
     )
 
 

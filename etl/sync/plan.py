@@ -22,11 +22,11 @@ from etl.windows import ONE_DAY, Days, Window
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What a command asks for. A backfill has `first` and `last` (both included); a sync has neither. `force` reads
-    final days again; `full` asks also for people who never traded. `is_narrowed` says that only some streams are
-    read."""
+    """What a command asks for. A backfill has `first` and `last` (both included), a replay may have them, a sync has
+    neither. `force` reads final days again; `full` asks also for people who never traded. `is_narrowed` says that only
+    some streams are read."""
 
-    command: Literal["sync", "backfill"] = "sync"
+    command: Literal["sync", "backfill", "replay"] = "sync"
     first: date | None = None
     last: date | None = None
     force: bool = False
@@ -36,7 +36,7 @@ class Asked:
 
     def wants(self, stream: Stream) -> bool:
         """Whether the command reads this stream; a backfill leaves out snapshots and logs, they have no past."""
-        return self.command == "sync" or stream.reads.has_past
+        return self.command != "backfill" or stream.reads.has_past
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,13 @@ from etl.stream import Account, Rate
 class Progress(Protocol):
     """What a run tells while it goes."""
 
-    def started(self, account: Account, *, held_seconds: float) -> None: ...
+    def started(self, account: Account, *, held_seconds: float, paced: bool = True) -> None: ...
     def expected(self, account: str, stream: str, requests: int) -> None: ...
     def answered(self, account: str, stream: str) -> None: ...
     def loaded(self, account: str, job: str, counts: Counts, *, rejects: int) -> None: ...
     def failed(self, account: str, stream: str, message: str) -> None: ...
     def left(self, account: str, job: str) -> None: ...
+    def noted(self, account: str, stream: str, message: str) -> None: ...
     def finished(self, account: str, totals: Totals) -> None: ...
 
 
@@ -32,8 +33,8 @@ class JsonLines:
     def __init__(self) -> None:
         self._log = structlog.get_logger()
 
-    def started(self, account: Account, *, held_seconds: float) -> None:
-        """The account's lease is held; requests start after `held_seconds`."""
+    def started(self, account: Account, *, held_seconds: float, paced: bool = True) -> None:
+        """The account's lease is held; requests start after `held_seconds`. Not `paced`: there are none."""
         self._log.info("started", account=account.name, source=account.source.name, held_seconds=round(held_seconds, 3))
 
     def expected(self, account: str, stream: str, requests: int) -> None:
@@ -55,6 +56,10 @@ class JsonLines:
         """A window is left for the next run."""
         self._log.warning("left", account=account, window=job)
 
+    def noted(self, account: str, stream: str, message: str) -> None:
+        """Something worth knowing that is no failure."""
+        self._log.warning("noted", account=account, stream=stream, message=message)
+
     def finished(self, account: str, totals: Totals) -> None:
         """The account is through."""
         self._log.info(
@@ -66,6 +71,7 @@ class JsonLines:
             new=totals.rows.new,
             changed=totals.rows.changed,
             removed=totals.rows.removed,
+            restated=totals.rows.restated,
             rejects=totals.rejects,
             failures=totals.failures,
             message=totals.message,
@@ -88,9 +94,11 @@ class Bars:
         self._tasks: dict[tuple[str, str], TaskID] = {}
         self._rates: dict[tuple[str, str], Rate] = {}
 
-    def started(self, account: Account, *, held_seconds: float) -> None:
+    def started(self, account: Account, *, held_seconds: float, paced: bool = True) -> None:
         """Shows the account's streams."""
         self._bars.start()
+        if not paced:
+            return
         if held_seconds >= 1:
             self._console.print(f"{account.name}: waiting {held_seconds:.0f} s for the limit of the run before")
         for stream in account.streams:
@@ -113,9 +121,13 @@ class Bars:
         task = self._bars.tasks[self._tasks[key]]
         completed = task.completed + (advance or 0)
         wanted = max(total if total is not None else (task.total or 0), completed)
-        seconds = self._rates[key].seconds_for(int(wanted - completed))
-        eta = f"{int(seconds) // 60}:{int(seconds) % 60:02d} left" if wanted > completed else "done"
+        eta = self._left(key, int(wanted - completed)) if wanted > completed else "done"
         self._bars.update(self._tasks[key], total=wanted, completed=completed, eta=eta)
+
+    def _left(self, key: tuple[str, str], requests: int) -> str:
+        """How long the limit makes so many requests take; nothing where there is no limit."""
+        seconds = int(self._rates[key].seconds_for(requests)) if key in self._rates else 0
+        return f"{seconds // 60}:{seconds % 60:02d} left" if key in self._rates else ""
 
     def loaded(self, account: str, job: str, counts: Counts, *, rejects: int) -> None:
         """Says so where rows had to be set aside."""
@@ -129,12 +141,17 @@ class Bars:
     def left(self, account: str, job: str) -> None:
         """Nothing: the failure of the lane has said it."""
 
+    def noted(self, account: str, stream: str, message: str) -> None:
+        """Prints the note above the bars."""
+        self._console.print(f"{account} {stream}: {message}", style="yellow", markup=False)
+
     def finished(self, account: str, totals: Totals) -> None:
         """Keeps the account's line for the end, below the bars."""
         rows = totals.rows
+        restated = f", {rows.restated} values restated" if rows.restated else ""
         self._lines.append(
             f"{account}: {totals.outcome}, {totals.requests} requests, {totals.windows} windows, rows +{rows.new} "
-            f"~{rows.changed} -{rows.removed}, {totals.rejects} set aside, {totals.failures} failed"
+            f"~{rows.changed} -{rows.removed}{restated}, {totals.rejects} set aside, {totals.failures} failed"
         )
 
     def close(self) -> None:

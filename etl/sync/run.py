@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,8 +23,11 @@ from etl.sync.account import AccountRun
 from etl.sync.lanes import Lane
 from etl.sync.plan import Asked, lane_key
 from etl.sync.progress import Progress
+from etl.sync.replay import AccountReplay
 from etl.warehouse.engine import acquired, connect, warehouse_errors
 
+Work = Callable[[Account, Lease, Totals], Awaitable[None]]
+"""What is done with an account while its lease is held."""
 EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_WAREHOUSE, EXIT_HELD, EXIT_INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 
@@ -61,15 +64,22 @@ class Runner:
 
         Paces belong to the command, not to an account: a limit that is counted by address is shared."""
         paces: dict[tuple[str, str], Pace] = {}
+
+        async def work(account: Account, lease: Lease, totals: Totals) -> None:
+            if asked.command == "replay":
+                await self._replay(account, asked, lease, totals)
+            else:
+                await self._sync(account, asked, lease, totals, paces)
+
         with _first_error():
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._run_account(account, asked, paces)) for account in accounts]
+                tasks = [group.create_task(self._run_account(account, asked, work)) for account in accounts]
         return [task.result() for task in tasks]
 
-    async def _run_account(self, account: Account, asked: Asked, paces: dict[tuple[str, str], Pace]) -> Outcome:
+    async def _run_account(self, account: Account, asked: Asked, work: Work) -> Outcome:
         totals = Totals()
         try:
-            await self._hold_and_run(account, asked, paces, totals)
+            await self._hold_and_run(account, asked, work, totals)
         except FailAccount as fault:
             totals.outcome = "held" if isinstance(fault, AccountHeld) else "failed"
             self.progress.failed(account.name, "", str(fault))
@@ -78,9 +88,7 @@ class Runner:
         self.progress.finished(account.name, totals)
         return Outcome(account.name, totals)
 
-    async def _hold_and_run(
-        self, account: Account, asked: Asked, paces: dict[tuple[str, str], Pace], totals: Totals
-    ) -> None:
+    async def _hold_and_run(self, account: Account, asked: Asked, work: Work, totals: Totals) -> None:
         task, lost = asyncio.current_task(), False
 
         def on_lost() -> None:
@@ -101,7 +109,7 @@ class Runner:
                     totals=totals,
                     on_lost=on_lost,
                 ) as lease:
-                    await self._run_held(account, asked, paces, lease, totals)
+                    await self._judge(account, lease, totals, work)
         except asyncio.CancelledError:
             if lost:
                 raise WarehouseUnreachable(
@@ -112,13 +120,48 @@ class Runner:
         finally:
             connection.terminate() if lost else await connection.close()
 
-    async def _run_held(
+    async def _judge(self, account: Account, lease: Lease, totals: Totals, work: Work) -> None:
+        """Does the work, and puts down how it ended."""
+        try:
+            with _first_error():
+                await work(account, lease, totals)
+        except FailAccount as fault:
+            totals.outcome, totals.message = "failed", str(fault)
+            async with acquired(self.pool) as connection:
+                place = Place(account.name, "", "")
+                await note(connection, self._stamp(account, lease), place, kind=ACCOUNT_FAILED, message=str(fault))
+            raise
+        except StopRun as fault:
+            totals.outcome, totals.message = "failed", str(fault)
+            raise
+        except asyncio.CancelledError:
+            totals.outcome = "interrupted"
+            raise
+        totals.outcome = "incomplete" if totals.failures or totals.rejects else "done"
+
+    def _stamp(self, account: Account, lease: Lease) -> Stamp:
+        return Stamp(account.name, account.source.name, lease.run_id, self.client.clock())
+
+    async def _replay(self, account: Account, asked: Asked, lease: Lease, totals: Totals) -> None:
+        self.progress.started(account, held_seconds=0, paced=False)
+        replay = AccountReplay(
+            account=account,
+            asked=asked,
+            pool=self.pool,
+            lease=lease,
+            totals=totals,
+            progress=self.progress,
+            clock=self.client.clock,
+        )
+        await replay.run()
+
+    async def _sync(
         self,
         account: Account,
         asked: Asked,
-        paces: dict[tuple[str, str], Pace],
         lease: Lease,
         totals: Totals,
+        paces: dict[tuple[str, str], Pace],
     ) -> None:
         self.progress.started(account, held_seconds=lease.held_seconds)
         lanes: dict[tuple[str, str], Lane] = {}
@@ -139,27 +182,12 @@ class Runner:
             lanes=lanes,
             today=account.today(now),
         )
-        try:
-            with _first_error():
-                await run.run()
-        except FailAccount as fault:
-            totals.outcome, totals.message = "failed", str(fault)
-            stamp = Stamp(account.name, account.source.name, lease.run_id, now)
-            async with acquired(self.pool) as connection:
-                await note(connection, stamp, Place(account.name, "", ""), kind=ACCOUNT_FAILED, message=str(fault))
-            raise
-        except StopRun as fault:
-            totals.outcome, totals.message = "failed", str(fault)
-            raise
-        except asyncio.CancelledError:
-            totals.outcome = "interrupted"
-            raise
-        totals.outcome = "incomplete" if totals.failures or totals.rejects else "done"
+        await run.run()
         async with acquired(self.pool) as connection:
-            stamp = Stamp(account.name, account.source.name, lease.run_id, now)
+            stamp = self._stamp(account, lease)
             await resolve(connection, stamp, Place(account.name, "", ""), kind=ACCOUNT_FAILED)
             before = now - timedelta(days=self.raw_retention_days)
-            await prune_pages(connection, account.name, received_before=before)
+            await prune_pages(connection, account.name, begun_before=before)
 
 
 @contextmanager

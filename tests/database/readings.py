@@ -66,6 +66,7 @@ async def load(
     final: Days = ALL_FINAL,
     scope: Scope | None = None,
     accept: bool = False,
+    were_final: Days = Days(),
 ) -> Counts:
     """Loads a reading; with a `scope`, rows there that it lacks are marked as removed."""
     async with connection.transaction():
@@ -74,7 +75,7 @@ async def load(
         if scope is not None:
             await count_missing(connection, table, scope, accept=accept)
             gone = await mark_missing(connection, table, scope, stamp(run_id))
-        return gone + await merge(connection, table, columns)
+        return gone + await merge(connection, table, columns, stamp=stamp(run_id), within="day", were_final=were_final)
 
 
 def place(window: Window = WEEK, partition: str = "A/spot") -> Place:

@@ -9,7 +9,7 @@ import pytest
 
 from etl import schema
 from etl.errors import SuspiciousRemoval
-from etl.load.upsert import Counts, count_missing, stage
+from etl.load.upsert import Counts, count_missing, leave_what_is_newer, merge, stage
 from etl.windows import Days, Window
 from tests.database.readings import (
     DAY,
@@ -67,7 +67,9 @@ async def test_changed_value_writes_that_row_only(connection: asyncpg.Connection
     await load(connection, [trade("A"), trade("B"), trade("C")])
     before = await places(connection)
 
-    assert await load(connection, [trade("A"), trade("B", volume="11"), trade("C")], run_id=2) == Counts(changed=1)
+    assert await load(connection, [trade("A"), trade("B", volume="11"), trade("C")], run_id=2) == Counts(
+        changed=1, restated=1
+    )
 
     after = await places(connection)
     assert after["B"] != before["B"]
@@ -79,7 +81,7 @@ async def test_changed_value_writes_that_row_only(connection: asyncpg.Connection
 async def test_null_differs_from_every_number(connection: asyncpg.Connection, old: str | None, new: str | None) -> None:
     await load(connection, [trade("A", fee=old)])
 
-    assert await load(connection, [trade("A", fee=new)], run_id=2) == Counts(changed=1)
+    assert await load(connection, [trade("A", fee=new)], run_id=2) == Counts(changed=1, restated=1)
     assert await trades(connection, "fee::text") == [("A", new)]
     assert await restatements(connection) == [("A", "fee", old, new)]
 
@@ -171,9 +173,37 @@ async def test_final_rows_stay_final_when_read_as_not_final(connection: asyncpg.
     await load(connection, [trade("A")])
 
     assert await load(connection, [trade("A")], run_id=2, final=Days()) == Counts()
-    assert await load(connection, [trade("A", volume="11")], run_id=3, final=Days()) == Counts(changed=1)
+    assert await load(connection, [trade("A", volume="11")], run_id=3, final=Days()) == Counts(changed=1, restated=1)
     assert await trades(connection, "is_final") == [("A", True)]
     assert await restatements(connection) == [("A", "volume", "10", "11")]
+
+
+async def test_a_row_that_appears_on_a_day_that_was_final_is_written_down(connection: asyncpg.Connection) -> None:
+    later = DAY.replace(day=2)
+    await load(connection, [trade("A")])
+
+    rows = [trade("A"), trade("B", volume="3", fee=None), trade("C", later)]
+    assert await load(connection, rows, run_id=2, were_final=Days.between(DAY, later)) == Counts(new=2, restated=1)
+
+    assert await restatements(connection) == [("B", "volume", None, "3")]
+
+
+async def test_a_replay_leaves_rows_alone_that_a_later_reading_wrote_or_took_back(
+    connection: asyncpg.Connection,
+) -> None:
+    await load(connection, [trade("A", volume="1"), trade("B", volume="1"), trade("C", volume="1")], run_id=1)
+    await load(connection, [trade("A", volume="2"), trade("B", volume="1")], run_id=3, scope=TRADES_OF_MARCH)
+
+    async with connection.transaction():
+        rows = [trade(who, volume="5") for who in "ABCD"]
+        told = stamp(2)
+        await stage(connection, schema.trade_day, rows, columns=TRADE_COLUMNS, stamp=told, final=Days())
+        await leave_what_is_newer(connection, schema.trade_day)
+        counts = await merge(connection, schema.trade_day, TRADE_COLUMNS, stamp=told)
+
+    assert counts == Counts(new=1, changed=1, restated=1)
+    seen = await trades(connection, "volume, removed_at IS NULL")
+    assert seen == [("A", 2, True), ("B", 5, True), ("C", 1, False), ("D", 5, True)]
 
 
 # ---------------------------------------------------------------------------------------------- removal
@@ -182,7 +212,7 @@ async def test_final_rows_stay_final_when_read_as_not_final(connection: asyncpg.
 async def test_row_that_is_gone_is_marked_and_written_down(connection: asyncpg.Connection) -> None:
     await load(connection, [trade("A"), trade("B")])
 
-    assert await load(connection, [trade("A")], run_id=2, scope=TRADES_OF_MARCH) == Counts(removed=1)
+    assert await load(connection, [trade("A")], run_id=2, scope=TRADES_OF_MARCH) == Counts(removed=1, restated=1)
 
     removed_at = stamp(2).loaded_at
     assert await trades(connection, "volume, removed_at") == [("A", 10, None), ("B", 10, removed_at)]
@@ -204,7 +234,7 @@ async def test_revival_of_a_final_row_is_written_down(connection: asyncpg.Connec
     await load(connection, [trade("A")])
     await load(connection, [], run_id=2, scope=TRADES_OF_MARCH)
 
-    assert await load(connection, [trade("A")], run_id=3, scope=TRADES_OF_MARCH) == Counts(changed=1)
+    assert await load(connection, [trade("A")], run_id=3, scope=TRADES_OF_MARCH) == Counts(changed=1, restated=1)
 
     (_, first, _, gone_at), (_, second, was_gone_at, back) = await restatements(connection)
     assert (first, second, back) == ("removed_at", "removed_at", None)
@@ -216,7 +246,7 @@ async def test_only_rows_within_the_scope_are_removed(connection: asyncpg.Connec
     futures, team = trade("B") | {"market": "futures"}, trade("C") | {"scope": "team"}
     await load(connection, [inside, before, after, futures, team])
 
-    assert await load(connection, [], run_id=2, scope=TRADES_OF_MARCH) == Counts(removed=1)
+    assert await load(connection, [], run_id=2, scope=TRADES_OF_MARCH) == Counts(removed=1, restated=1)
     removed = await rows_of(connection, "warehouse.trade_day WHERE removed_at IS NOT NULL", "subject_id, day")
     assert removed == [("A", DAY)]
 
@@ -243,13 +273,13 @@ async def test_half_of_the_rows_or_few_rows_may_vanish(
 
     counts = await load(connection, rows[:returned], run_id=2, scope=TRADES_OF_MARCH)
 
-    assert counts == Counts(removed=loaded - returned)
+    assert counts == Counts(removed=loaded - returned, restated=loaded - returned)
 
 
 async def test_accepted_removals_pass_the_guard(connection: asyncpg.Connection) -> None:
     await load(connection, [trade(f"P{number}") for number in range(10)])
 
-    assert await load(connection, [], run_id=2, scope=TRADES_OF_MARCH, accept=True) == Counts(removed=10)
+    assert await load(connection, [], run_id=2, scope=TRADES_OF_MARCH, accept=True) == Counts(removed=10, restated=10)
 
 
 async def test_removed_rows_do_not_count_for_the_guard(connection: asyncpg.Connection) -> None:

@@ -46,6 +46,7 @@ class Model:
 
     def read(self, reading: Reading, run_id: int) -> Counts:
         new = changed = removed = 0
+        restated_before = len(self.restated)
         for key, kept in self.rows.items():
             if key not in reading.volumes and not kept.removed:
                 self.rows[key] = replace(kept, removed=True, run_id=run_id)
@@ -62,7 +63,7 @@ class Model:
                 self.restated += [(key[0], "volume")] * (known.final and _value(known.volume) != _value(volume))
                 self.restated += [(key[0], "removed_at")] * (known.final and known.removed)
                 changed += 1
-        return Counts(new, changed, removed)
+        return Counts(new, changed, removed, len(self.restated) - restated_before)
 
 
 def _value(volume: str | None) -> Decimal | None:

@@ -282,7 +282,19 @@ def test_the_example_stream_is_the_real_one() -> None:
     [example] = [block for block in blocks(CONTRIBUTING, "python") if "TEAM_TRADES = Stream(" in block]
     exec(example, namespace)
     shown, real = namespace["TEAM_TRADES"], declared.TEAM_TRADES
-    for name in ("name", "doc", "path", "rate", "rows", "paging", "fan_out", "needs_roster", "into", "row_key"):
+    for name in (
+        "name",
+        "doc",
+        "path",
+        "rate",
+        "rows",
+        "paging",
+        "fan_out",
+        "partitioned_by",
+        "needs_roster",
+        "into",
+        "row_key",
+    ):
         assert getattr(shown, name) == getattr(real, name), name
     assert isinstance(real.reads, Daily)
     assert shown.reads.settles_after == real.reads.settles_after

@@ -14,7 +14,7 @@ from etl.config import load
 from etl.errors import ConfigurationError
 from etl.extract.paging import first_page, told_total
 from etl.extract.request import Answer, judged, raw_rows, window_drafts
-from etl.normalize.rows import Context, normalise, scope_of
+from etl.normalize.rows import Context, new_fields, normalise, scope_of
 from etl.sources import SOURCES
 from etl.stream import Account, Field, OnePage, PageNumber, Roster, Source, Stream
 from etl.windows import Days
@@ -114,6 +114,22 @@ def test_the_documented_window_and_partition_are_ones_that_the_stream_asks_for(s
     if not stream.needs_roster:
         keys = [[name for name, _ in each.values] for each in stream.fan_out(account(source), Roster())]
         assert [name for name, _ in page.partition.values] in keys
+
+
+@every_stream
+def test_a_partition_is_found_again_by_its_key(source: Source, stream: Stream) -> None:
+    partition = documented(source, stream).partition
+    assert stream.partitioned_by == tuple(name for name, _ in partition.values)
+    assert stream.partition(partition.key) == partition
+
+
+@every_stream
+def test_every_documented_field_is_read_or_named_as_unread(source: Source, stream: Stream) -> None:
+    rows = example_rows(source, stream)
+    assert new_fields(stream, rows) == []
+    assert new_fields(stream, [*rows, {**rows[0], "brandNew": 1}]) == ["brandNew"]
+    read = {each.raw for into in stream.into for each in into.columns.values() if isinstance(each, Field)}
+    assert not read & set(stream.unread)
 
 
 @every_stream

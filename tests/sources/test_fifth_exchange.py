@@ -154,7 +154,7 @@ def test_every_value_that_the_ladder_names_exists() -> None:
     named = {name for span in spans for name in re.findall(r"\b[A-Z][a-zA-Z]+\b|\b[a-z]+(?=\()", span)}
     assert {"Daily", "PageNumber", "WindowLast", "dates"} <= named
     assert {name for name in named if not any(hasattr(module, name) for module in (stream, reads, windows))} == set()
-    options = {"fan_out", "params", "rows", "explode", "skip", "adds_up"}
+    options = {"fan_out", "partitioned_by", "params", "unread", "rows", "explode", "skip", "adds_up"}
     assert options <= {each.name for declared in (stream.Stream, stream.Into) for each in fields(declared)}
     assert all(f"`{option}" in ladder for option in options)
 

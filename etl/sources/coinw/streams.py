@@ -114,7 +114,9 @@ ACTIVITY = Stream(
     rows=listed,
     row_key=("uid",),
     has_unique_rows=True,
+    unread=("detail",),
     fan_out=activities,
+    partitioned_by=("activity_id",),
     params=lambda partition: {"activityId": partition["activity_id"], "showDetail": "yes"},
     into=(
         Into(

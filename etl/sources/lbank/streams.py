@@ -58,6 +58,8 @@ MARKET = one_of({0: "spot", 1: "futures"})
 LEVEL = one_of({number: number for number in (*range(22), 99)})
 # LBank opened in 2015: nobody registered before, and the endpoint wants a start.
 FIRST_REGISTRATION = date(2015, 1, 1)
+# What a person has; only the list of the whole team makes balances of it, as it alone is complete.
+ASSETS = ("currencyTotalFeeAmt", "currencyTotalFeeAmtUsdt", "contractTotalFeeAmt", "reserveAmt")
 _API = "/affiliate-api/v2"
 
 
@@ -125,6 +127,7 @@ TEAM_MEMBERS = Stream(
     paging=PAGES,
     rows=listed,
     row_key=("openId",),
+    unread=("id",),
     into=(INVITEES, BALANCES),
 )
 
@@ -137,6 +140,7 @@ TEAM_MEMBERS_LEGACY = Stream(
     paging=LargestId("start", "pageSize", 100, id_field="id"),
     rows=listed,
     row_key=("openId",),
+    unread=("id", *ASSETS),
     into=(INVITEES,),
     on_by_default=False,
 )
@@ -148,7 +152,9 @@ MEMBER_INFO = Stream(
     reads=Snapshot(),
     rate=RATE,
     rows=single,
+    unread=("openId", "inviteResult", *ASSETS),
     fan_out=unlisted,
+    partitioned_by=("open_id",),
     needs_roster=True,
     params=lambda partition: {"openId": partition["open_id"]},
     # The document says of inviteResult: "if false, other fields are not reliable".
@@ -181,6 +187,7 @@ COMMISSIONS = Stream(
     rows=listed,
     row_key=("openId", "tradeType", "coinSymbol", "statsDate"),
     fan_out=recipients,
+    partitioned_by=("open_id",),
     needs_roster=True,
     # Type 10 asks for both markets and the rows tell which; leaving `coin` out asks for all coins (FACTS.md).
     params=lambda partition: {"openId": partition["open_id"], "tradeType": "10"},
@@ -237,6 +244,7 @@ MEMBER_TRADES = Stream(
     rate=RATE,
     rows=listed,
     fan_out=traders,
+    partitioned_by=("open_id", "market"),
     needs_roster=True,
     params=_trade_params,
     into=(_trades("member"),),
@@ -250,6 +258,7 @@ TEAM_TRADES = Stream(
     rate=RATE,
     rows=listed,
     fan_out=teams,
+    partitioned_by=("open_id", "market"),
     needs_roster=True,
     params=_trade_params,
     into=(_trades("team"),),
@@ -264,6 +273,7 @@ FUTURES_TURNOVER = Stream(
     rate=RATE,
     rows=single,
     fan_out=turnover_scopes,
+    partitioned_by=("open_id", "scope", "symbol"),
     params=lambda partition: {
         "openId": partition["open_id"],
         "userType": partition["scope"],
@@ -329,6 +339,7 @@ TRANSFERS = Stream(
     rows=listed,
     row_key=("openId", "assetCode", "assetNum", "createTime", "updateTime", "status", "withdrawOrderId"),
     fan_out=transfer_kinds,
+    partitioned_by=("open_id", "kind"),
     params=lambda partition: {
         "openId": partition["open_id"],
         "userType": "ALL",

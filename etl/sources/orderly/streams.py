@@ -73,6 +73,7 @@ SUMMARY_BY_DATE = Stream(
     rows=rows,
     row_key=("date",),
     has_unique_rows=True,
+    unread=("account_id", "user_address"),
     params=lambda partition: {"aggregate_by": "date"},
     into=(Into(table=schema.broker_day, columns={"day": Field("date", day_text), **_FACTS}, within="day"),),
 )
