@@ -7,7 +7,6 @@ import asyncio
 import json
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from socket import SO_LINGER, SOL_SOCKET
@@ -64,10 +63,7 @@ class Asked:
     def reply(self, *, shifted_by: int = 0) -> Reply:
         """The exchange's own reply, from lists that have moved so far since their first page."""
         self.exchange.shifted_by = shifted_by
-        try:
-            return self.answer(self.now)
-        finally:
-            self.exchange.shifted_by = 0
+        return self.answer(self.now)
 
 
 @dataclass(slots=True)
@@ -210,17 +206,14 @@ def quoted(received: Received) -> str:
     return f"{received.method} {received.target}\n{headers}\n{received.body.decode(errors='replace')}"
 
 
-async def deliver(
-    request: web.Request, faults: Sequence[Fault], reply: Reply, *, stopped: asyncio.Event
-) -> web.StreamResponse | None:
-    """Sees to what goes wrong on the way, and waits; None where the reply is to be sent as it is. Once `stopped` is
-    set, nothing is waited for."""
+async def deliver(request: web.Request, faults: Sequence[Fault], reply: Reply) -> web.StreamResponse | None:
+    """Sees to what goes wrong on the way, and waits; None where the reply is to be sent as it is."""
     for fault in faults:
         match fault.kind:
             case "slow":
-                await _wait(request, fault.options["delay_seconds"], stopped)
+                await _wait(request, fault.options["delay_seconds"])
             case "timeout":
-                await _wait(request, fault.options["hold_seconds"], stopped)
+                await _wait(request, fault.options["hold_seconds"])
                 return _dropped(request)
             case "reset":
                 return _dropped(request)
@@ -229,14 +222,13 @@ async def deliver(
     return None
 
 
-async def _wait(request: web.Request, seconds: float, stopped: asyncio.Event) -> None:
-    """Until the time is up, the client has gone or the server stops."""
+async def _wait(request: web.Request, seconds: float) -> None:
+    """Until the time is up or the client has gone; a server that stops cancels it."""
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
-    while request.transport is not None and (left := end - loop.time()) > 0:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stopped.wait(), min(left, _LOOK_EVERY_SECONDS))
-            return
+    # aiohttp has no event that tells that a client has gone.
+    while request.transport is not None and (left := end - loop.time()) > 0:  # noqa: ASYNC110
+        await asyncio.sleep(min(left, _LOOK_EVERY_SECONDS))
 
 
 def _dropped(request: web.Request) -> web.Response:

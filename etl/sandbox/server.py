@@ -130,7 +130,6 @@ class Sandbox:
         self._rng = Random(seed)
         self._schedule = Schedule(self._time, self._rng)
         self._pages_before = PagesBefore()
-        self._stopped = asyncio.Event()
         self._host, self._port = host, port
         self._runner: web.AppRunner | None = None
 
@@ -204,7 +203,6 @@ class Sandbox:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._stopped.set()
         if self._runner:
             await self._runner.cleanup()
 
@@ -248,7 +246,7 @@ class Sandbox:
         if self._schedule.has("repeated_page"):
             self._pages_before.keep(asked, asked.reply())
         reply = faulty_reply(faults, asked, self._pages_before)
-        response = await deliver(request, faults, reply, stopped=self._stopped)
+        response = await deliver(request, faults, reply)
         if response is not None:
             return response
         return _response(replace(reply, error_code=None, rows=0) if faults else reply, entry)
