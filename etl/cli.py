@@ -345,10 +345,21 @@ def sandbox(
         str | None, typer.Option(help="A limit for every endpoint, as requests/seconds; left out: each one's own.")
     ] = None,
     latency_ms: Annotated[float, typer.Option(help="Random latency of up to so much.")] = 0,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(help="What goes wrong, as http_503,exchange=lbank,share=0.05; may be repeated."),
+    ] = None,
 ) -> None:
     """Serve the simulated exchanges, for development and tests."""
     demonstration.serve_sandbox(
-        port=port, members=members, days=days, seed=seed, now=now, rate=rate, latency_ms=latency_ms
+        port=port,
+        members=members,
+        days=days,
+        seed=seed,
+        now=now,
+        rate=rate,
+        latency_ms=latency_ms,
+        faults=fault or [],
     )
 
 

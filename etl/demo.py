@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import asyncpg
 from etl import commands, output
 from etl.errors import ConfigurationError
 from etl.query.tables import table
+from etl.sandbox.faults import Fault
 from etl.sandbox.server import Sandbox, serve
 from etl.sandbox.world import World
 from etl.schema import metadata
@@ -97,10 +98,18 @@ async def _show(dsn: str) -> None:
 
 
 def serve_sandbox(
-    *, port: int, members: int, days: int, seed: int, now: str | None, rate: str | None, latency_ms: float
+    *,
+    port: int,
+    members: int,
+    days: int,
+    seed: int,
+    now: str | None,
+    rate: str | None,
+    latency_ms: float,
+    faults: Sequence[str] = (),
 ) -> None:
     """Serves until interrupted, after printing the accounts to configure. A `rate`, requests/seconds, holds for every
-    exchange in place of its own."""
+    exchange in place of its own; `faults` are lines as `Fault.parse` takes them."""
     try:
         moment = None if now is None else datetime.fromisoformat(now)
         requests, period_seconds = (None, None) if rate is None else _rate(rate)
@@ -117,7 +126,15 @@ def serve_sandbox(
         latency_ms=(0, latency_ms),
         clock=_running(moment),
     )
+    sandbox.inject(*(_fault(spec) for spec in faults))
     serve(sandbox, announce=_announce)
+
+
+def _fault(spec: str) -> Fault:
+    try:
+        return Fault.parse(spec)
+    except ValueError as wrong:
+        raise ConfigurationError(f"--fault {spec}: {wrong}") from None
 
 
 def _rate(text: str) -> tuple[int, float]:

@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from email.utils import format_datetime
 from random import Random
@@ -23,19 +23,21 @@ from etl.sandbox import credentials
 from etl.sandbox.configuration import accounts_toml
 from etl.sandbox.credentials import API_KEY, OPEN_ID, SECRET_KEY
 from etl.sandbox.exchanges import RATES, open_coinw, open_orderly, open_ztdx, rsa_key
+from etl.sandbox.faults import Fault, Schedule, json_value
+from etl.sandbox.faulty import Asked, PagesBefore, can_strike, deliver, faulty_reply
 from etl.sandbox.lbank.access import AccessControl
 from etl.sandbox.lbank.exchange import LBankExchange
 from etl.sandbox.lbank.protocol import LBank
 from etl.sandbox.limits import SlidingWindow
-from etl.sandbox.wire import HTML, Exchange, Received, Reply
+from etl.sandbox.wire import HTML, JSON, Exchange, Received, Reply, json_text
 from etl.sandbox.world import World
 
-__all__ = ["API_KEY", "OPEN_ID", "SECRET_KEY", "Fault", "RequestEntry", "Sandbox", "real_clock", "serve"]
+__all__ = ["API_KEY", "OPEN_ID", "SECRET_KEY", "RequestEntry", "Sandbox", "StepIn", "real_clock", "serve"]
 
 _TOKEN_LIFE: Final = timedelta(hours=24)
 _NOT_FOUND: Final = "<html><head><title>404 Not Found</title></head><body><h1>404 Not Found</h1></body></html>\n"
 
-Fault = Callable[[web.Request], web.StreamResponse | Awaitable[web.StreamResponse | None] | None]
+StepIn = Callable[[web.Request], web.StreamResponse | Awaitable[web.StreamResponse | None] | None]
 
 
 def real_clock() -> datetime:
@@ -68,8 +70,9 @@ class Sandbox:
     switches the limits off. `clock` is the servers' own time, from which timestamps may be `freshness_seconds`
     away; None switches that check off. `world.now`, apart from it, decides what there is to see. `faults` are
     asked in turn about each request within the limit; the first response that one gives is sent instead of the
-    answer. `end_inclusive`, `newest_first` and the keys are LBank's; the other exchanges have options of their
-    own, on `coinw`, `orderly` and `ztdx`, which can be set at any time.
+    answer; where none does, what `inject` was given has its turn. `end_inclusive`, `newest_first` and the keys are
+    LBank's; the other exchanges have options of their own, on `coinw`, `orderly` and `ztdx`, which can be set at any
+    time.
     """
 
     def __init__(
@@ -92,8 +95,10 @@ class Sandbox:
         newest_first: bool = False,
     ) -> None:
         self.world = world
+        self._clock = clock
+        self._skews: dict[str, timedelta] = {}
         self.requests: list[RequestEntry] = []
-        self.faults: list[Fault] = []
+        self.faults: list[StepIn] = []
         self.latency_ms = latency_ms
         self.api_key = api_key
         self.secret_key = secret_key
@@ -102,12 +107,12 @@ class Sandbox:
             api_key=api_key,
             secret_key=secret_key,
             rsa_public_key=rsa_key(rsa_public_key),
-            clock=clock,
+            clock=self._clock_of("lbank"),
             freshness_seconds=freshness_seconds,
         )
-        self.coinw = open_coinw(world, clock, freshness_seconds=freshness_seconds)
-        self.orderly = open_orderly(world, clock)
-        self.ztdx = open_ztdx(world, clock, freshness_seconds=freshness_seconds)
+        self.coinw = open_coinw(world, self._clock_of("coinw"), freshness_seconds=freshness_seconds)
+        self.orderly = open_orderly(world, self._clock_of("orderly"))
+        self.ztdx = open_ztdx(world, self._clock_of("ztdx"), freshness_seconds=freshness_seconds)
         self._exchanges: Mapping[str, Exchange] = {
             "lbank": LBankExchange(self.lbank, access),
             "coinw": self.coinw,
@@ -122,8 +127,9 @@ class Sandbox:
             )
             for name, (requests, seconds) in RATES.items()
         }
-        self._clock = clock
         self._rng = Random(seed)
+        self._schedule = Schedule(self._time, self._rng)
+        self._pages_before = PagesBefore()
         self._host, self._port = host, port
         self._runner: web.AppRunner | None = None
 
@@ -140,6 +146,14 @@ class Sandbox:
     def ztdx_token(self) -> str:
         """A token that ZTDX takes for 24 hours from now, by the sandbox's clock."""
         return credentials.ztdx_token(self._time() + _TOKEN_LIFE)
+
+    def inject(self, *faults: Fault) -> None:
+        """Has these faults strike from now on, beside those that are active; they are asked in order."""
+        self._schedule.inject(*faults)
+
+    def heal(self) -> None:
+        """Ends every fault that was injected."""
+        self._schedule.heal()
 
     def configuration(
         self,
@@ -176,6 +190,9 @@ class Sandbox:
         app = web.Application()
         app.router.add_get("/_sandbox/requests", self._tell_requests)
         app.router.add_post("/_sandbox/reset", self._reset)
+        app.router.add_get("/_sandbox/faults", self._tell_faults)
+        app.router.add_post("/_sandbox/faults", self._set_faults)
+        app.router.add_delete("/_sandbox/faults", self._heal)
         app.router.add_route("*", "/{path:.*}", self._answer)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
         await self._runner.setup()
@@ -203,16 +220,46 @@ class Sandbox:
         shown = exchange.parameters_of(received)
         entry = RequestEntry(at, real_clock(), request.method, request.path, shown)
         self.requests.append(entry)
+        skew = self._skew(name, request.path, shown) if let_in else timedelta()
+        now = self._time() + skew
         # Credentials are looked at even over the limit: what can be used once is spent, too.
-        answer = exchange.receive(received)
-        response = await self._fault(request) if let_in else None
-        if response is None:
-            reply = answer(self._time()) if let_in else exchange.too_frequent(received, self._time())
-            response = _response(reply, entry)
-        entry.http_status = response.status
-        response.headers["Date"] = format_datetime(self._time().astimezone(UTC), usegmt=True)
+        self._skews[name] = skew
+        asked = Asked(exchange, received, shown, exchange.receive(received), now)
+        del self._skews[name]
+        if let_in:
+            response = await self._step_in(request)
+            if response is None:
+                response = await self._let_in(request, name, asked, entry)
+        else:
+            response = _response(exchange.too_frequent(received, now), entry)
+        entry.http_status = response.status if _is_there(request) else None
+        if not response.prepared:
+            response.headers["Date"] = format_datetime(now.astimezone(UTC), usegmt=True)
         await _pause(after)
         return response
+
+    async def _let_in(self, request: web.Request, name: str, asked: Asked, entry: RequestEntry) -> web.StreamResponse:
+        """What a request within the limit gets: the exchange's answer, or what the faults that strike make of it."""
+        faults = self._schedule.struck(
+            name, request.path, asked.parameters, can_strike=lambda fault: can_strike(fault, asked, self._pages_before)
+        )
+        if self._schedule.has("repeated_page"):
+            self._pages_before.keep(asked, asked.reply())
+        reply = faulty_reply(faults, asked, self._pages_before)
+        response = await deliver(request, faults, reply)
+        if response is not None:
+            return response
+        return _response(replace(reply, error_code=None, rows=0) if faults else reply, entry)
+
+    def _skew(self, name: str, path: str, parameters: Mapping[str, str]) -> timedelta:
+        """By how much the clock is off with which a request is judged and answered."""
+        faults = self._schedule.struck(name, path, parameters, can_strike=lambda fault: fault.kind == "clock_skew")
+        return timedelta(seconds=sum(fault.options["skew_seconds"] for fault in faults))
+
+    def _clock_of(self, name: str) -> Callable[[], datetime] | None:
+        """The clock of one exchange: the servers' own, as far off as a fault makes it for the request at hand."""
+        clock = self._clock
+        return None if clock is None else lambda: clock() + self._skews.get(name, timedelta())
 
     def _exchange_of(self, request: web.Request) -> str | None:
         """The name of the exchange that has the path; None where nobody has."""
@@ -224,7 +271,7 @@ class Sandbox:
                 raise web.HTTPMethodNotAllowed(request.method, [method])
         return None
 
-    async def _fault(self, request: web.Request) -> web.StreamResponse | None:
+    async def _step_in(self, request: web.Request) -> web.StreamResponse | None:
         for fault in self.faults:
             given = fault(request)
             response = await given if inspect.isawaitable(given) else given
@@ -254,10 +301,33 @@ class Sandbox:
         self.requests.clear()
         return web.json_response({"cleared": cleared})
 
+    async def _tell_faults(self, request: web.Request) -> web.Response:
+        shown = [{**each.fault.as_json(), "struck": each.struck} for each in self._schedule.active]
+        return web.Response(text=json_text(shown), content_type=JSON)
+
+    async def _set_faults(self, request: web.Request) -> web.Response:
+        try:
+            told = json_value(await request.text())
+            faults = [Fault.of(each) for each in (told if isinstance(told, list) else [told])]
+        except ValueError as wrong:
+            raise web.HTTPBadRequest(text=f"{wrong}\n") from None
+        self.heal()
+        self.inject(*faults)
+        return await self._tell_faults(request)
+
+    async def _heal(self, request: web.Request) -> web.Response:
+        self.heal()
+        return await self._tell_faults(request)
+
 
 def _response(reply: Reply, entry: RequestEntry) -> web.Response:
     entry.error_code, entry.rows = reply.error_code, reply.rows
-    return web.Response(status=reply.status, text=reply.text, content_type=reply.content_type)
+    return web.Response(status=reply.status, text=reply.text, content_type=reply.content_type, headers=reply.headers)
+
+
+def _is_there(request: web.Request) -> bool:
+    """Whether whoever asked can still be answered."""
+    return request.transport is not None and not request.transport.is_closing()
 
 
 async def _pause(seconds: float) -> None:

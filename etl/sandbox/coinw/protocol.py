@@ -11,11 +11,19 @@ from datetime import date, datetime, time, timedelta
 from typing import Final, NamedTuple, TypeVar
 
 from etl.sandbox import amounts
-from etl.sandbox.coinw.access import INVALID, MESSAGES, MISSING, TOO_FREQUENT, CoinwAccess, CoinwRefusedError
+from etl.sandbox.coinw.access import (
+    INVALID,
+    MESSAGES,
+    MISSING,
+    NOT_AUTHENTICATED,
+    TOO_FREQUENT,
+    CoinwAccess,
+    CoinwRefusedError,
+)
 from etl.sandbox.horizon import DAY
 from etl.sandbox.invitees import Participation
 from etl.sandbox.stakes import Figures
-from etl.sandbox.wire import JSON, Received, Reply
+from etl.sandbox.wire import JSON, Received, Reply, cut
 from etl.sandbox.world import World
 
 PREFIX: Final = "/api/v3/patener/openapi/v1/partner/invitation/user"  # the provider's own spelling
@@ -55,6 +63,7 @@ class CoinW:
         self.success_code: int | str | None = None
         self.limit_status = 200
         self.roi_as_fraction = False
+        self.shifted_by = 0
         self.endpoints: Mapping[str, Callable[[Parameters, datetime], Found]] = {
             ACTIVITY_PATH: self._activity,
             VOLUME_PATH: self._volume,
@@ -89,6 +98,18 @@ class CoinW:
         """Code 29001, the only one that may be asked again."""
         return _failure(received.path, TOO_FREQUENT, status=self.limit_status)
 
+    def unauthenticated(self, received: Received, now: datetime) -> Reply:
+        """Code 6000, since CoinW's credentials do not expire."""
+        return _failure(received.path, NOT_AUTHENTICATED)
+
+    def complain(self, received: Received, message: str, now: datetime) -> Reply:
+        """Code 1."""
+        return _failure(received.path, INVALID, message=message)
+
+    def place_of_rows(self, path: str) -> tuple[str, ...]:
+        """`data.list`."""
+        return ("data", "list")
+
     def _reply(self, received: Received, refusal: CoinwRefusedError | None) -> Reply:
         try:
             if refusal:
@@ -114,7 +135,7 @@ class CoinW:
         rows = self.world.coinw.volumes(first, last, now=now, uid=_uid(parameters))
         page = [
             {"uid": row.uid, "volume": amounts.text(row.volume), "time": row.day.isoformat()}
-            for row in rows[offset : offset + size]
+            for row in cut(rows, offset, size, shifted_by=self.shifted_by)
         ]
         return Found(page, len(rows))
 
@@ -131,7 +152,7 @@ class CoinW:
         day_after = self.world.horizon.day_of(end - _SECOND) + DAY
         rows = [
             self._activity_row(one) | (_detail(one, day_after) if detail == "yes" else {})
-            for one in found[offset : offset + size]
+            for one in cut(found, offset, size, shifted_by=self.shifted_by)
         ]
         return Found(rows, len(found))
 
@@ -182,12 +203,13 @@ def _detail_row(day: date, part: Figures) -> Row:
     }
 
 
-def _failure(path: str, code: int, *, status: int = 200) -> Reply:
-    """An envelope in the manner of the endpoint's own."""
-    body: Row = {"code": str(code), "msg": MESSAGES[code], "data": None}
+def _failure(path: str, code: int, *, status: int = 200, message: str = "") -> Reply:
+    """An envelope in the manner of the endpoint's own; the code's own message unless another is given."""
+    message = message or MESSAGES[code]
+    body: Row = {"code": str(code), "msg": message, "data": None}
     if path == ACTIVITY_PATH:
         retry = code == TOO_FREQUENT
-        body = {"success": False, "code": code, "message": MESSAGES[code], "retry": retry, "data": None}
+        body = {"success": False, "code": code, "message": message, "retry": retry, "data": None}
     return Reply(json.dumps(body), code, status=status)
 
 

@@ -4,7 +4,15 @@ import json
 from collections.abc import Callable
 from datetime import datetime
 
-from etl.sandbox.lbank.access import CREDENTIALS, TOO_FREQUENT, AccessControl, Parameters, RefusedError
+from etl.sandbox.lbank.access import (
+    CREDENTIALS,
+    INVALID,
+    TOO_FREQUENT,
+    WRONG_SIGNATURE,
+    AccessControl,
+    Parameters,
+    RefusedError,
+)
 from etl.sandbox.lbank.protocol import Answer, LBank, failure, success
 from etl.sandbox.wire import Received, Reply
 
@@ -15,6 +23,15 @@ class LBankExchange:
     def __init__(self, lbank: LBank, access: AccessControl) -> None:
         self.lbank = lbank
         self.access = access
+
+    @property
+    def shifted_by(self) -> int:
+        """How many rows have come on top since the first page."""
+        return self.lbank.shifted_by
+
+    @shifted_by.setter
+    def shifted_by(self, rows: int) -> None:
+        self.lbank.shifted_by = rows
 
     def method_of(self, path: str) -> str | None:
         """GET for each of the eight endpoints."""
@@ -40,6 +57,18 @@ class LBankExchange:
     def too_frequent(self, received: Received, now: datetime) -> Reply:
         """Error 10004."""
         return _reply(failure(TOO_FREQUENT, now))
+
+    def unauthenticated(self, received: Received, now: datetime) -> Reply:
+        """Error 10007, since LBank's credentials do not expire."""
+        return _reply(failure(WRONG_SIGNATURE, now))
+
+    def complain(self, received: Received, message: str, now: datetime) -> Reply:
+        """Error 10003."""
+        return _reply(failure(INVALID, now, message))
+
+    def place_of_rows(self, path: str) -> tuple[str, ...]:
+        """`data`, a list or one row."""
+        return ("data",)
 
     def _answer(self, path: str, admitted: Parameters | RefusedError, now: datetime) -> Answer:
         try:

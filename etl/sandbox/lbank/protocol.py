@@ -14,6 +14,7 @@ from etl.sandbox.horizon import DAY, from_ms, to_ms
 from etl.sandbox.lbank.access import INVALID, MESSAGES, PAGE_TOO_LARGE, Parameters, RefusedError
 from etl.sandbox.team import Scope
 from etl.sandbox.views import MemberSeen
+from etl.sandbox.wire import cut
 from etl.sandbox.world import World
 
 PREFIX: Final = "/affiliate-api/v2"
@@ -52,10 +53,9 @@ def success(data: Data, now: datetime) -> Answer:
     return Answer(body, 0, len(data) if isinstance(data, list) else 1)
 
 
-def failure(error_code: int, now: datetime) -> Answer:
-    """The documented envelope of a failure."""
-    message = MESSAGES[error_code]
-    body: Row = {"result": "false", "msg": message, "error_code": error_code, "ts": to_ms(now)}
+def failure(error_code: int, now: datetime, message: str = "") -> Answer:
+    """The documented envelope of a failure; the code's own message unless another is given."""
+    body: Row = {"result": "false", "msg": message or MESSAGES[error_code], "error_code": error_code, "ts": to_ms(now)}
     return Answer(body, error_code, 0)
 
 
@@ -70,6 +70,7 @@ class LBank:
         self.world = world
         self.end_inclusive = end_inclusive
         self.newest_first = newest_first
+        self.shifted_by = 0
         self.endpoints: Mapping[str, Callable[[Parameters, datetime], Data]] = {
             f"{PREFIX}/invite/user/team/list": self._team_list,
             f"{PREFIX}/invite/user/list": self._user_list,
@@ -89,7 +90,7 @@ class LBank:
         start, end = self._span(parameters)
         offset, size = _page(parameters)
         people = [one for one in self.world.team.listed(now) if start <= to_ms(one.registered_at) < end]
-        page = self._ordered(people)[offset : offset + size]
+        page = cut(self._ordered(people), offset, size, shifted_by=self.shifted_by)
         return [_member_row(self.world.member_seen(one, now)) for one in page]
 
     def _user_list(self, parameters: Parameters, now: datetime) -> Data:
@@ -133,7 +134,7 @@ class LBank:
                 "statsDate": to_ms(self.world.horizon.midnight(one.day)),
                 "usdtAmount": amounts.text(one.amount_usdt),
             }
-            for one in self._ordered(found)[offset : offset + size]
+            for one in cut(self._ordered(found), offset, size, shifted_by=self.shifted_by)
         ]
 
     def _member_trades(self, parameters: Parameters, now: datetime) -> Data:
@@ -203,7 +204,7 @@ class LBank:
                 "updateTime": to_ms(one.updated_at),
                 "withdrawOrderId": one.order_id,
             }
-            for one in self._ordered(found)[offset : offset + size]
+            for one in cut(self._ordered(found), offset, size, shifted_by=self.shifted_by)
         ]
 
     def _span(self, parameters: Parameters) -> tuple[int, int]:

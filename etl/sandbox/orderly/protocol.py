@@ -12,8 +12,15 @@ from typing import Final, Literal
 
 from etl.sandbox.broker import Figures
 from etl.sandbox.horizon import to_ms
-from etl.sandbox.orderly.access import INVALID, REFUSALS, TOO_FREQUENT, OrderlyAccess, OrderlyRefusedError
-from etl.sandbox.wire import Received, Reply, json_text
+from etl.sandbox.orderly.access import (
+    INVALID,
+    NOT_AUTHENTICATED,
+    REFUSALS,
+    TOO_FREQUENT,
+    OrderlyAccess,
+    OrderlyRefusedError,
+)
+from etl.sandbox.wire import Received, Reply, cut, json_text
 from etl.sandbox.world import World
 
 SUMMARY_PATH: Final = "/v1/referral/multi_level/admin/summary"
@@ -71,6 +78,7 @@ class Orderly:
         self.empty_fields = False
         self.unstable_order = False
         self.codes_as_text = False
+        self.shifted_by = 0
         self._rng = Random(f"{world.seed}/order of rows")
         self._grains: Mapping[str, Grain] = {"date": self._by_date, "account_id": self._by_account}
 
@@ -99,6 +107,18 @@ class Orderly:
         """Code -1003 with the HTTP status 429."""
         return self._failure(TOO_FREQUENT)
 
+    def unauthenticated(self, received: Received, now: datetime) -> Reply:
+        """Code -1002 with the HTTP status 401."""
+        return self._failure(NOT_AUTHENTICATED)
+
+    def complain(self, received: Received, message: str, now: datetime) -> Reply:
+        """Code -1005 with the HTTP status 400."""
+        return self._failure(INVALID, message)
+
+    def place_of_rows(self, path: str) -> tuple[str, ...]:
+        """`data.rows`."""
+        return ("data", "rows")
+
     def _reply(self, received: Received, refusal: OrderlyRefusedError | None, now: datetime) -> Reply:
         try:
             if refusal:
@@ -109,10 +129,10 @@ class Orderly:
         data: Row = {"rows": rows, "meta": meta} if self.with_meta else {"rows": rows}
         return Reply(json_text({"success": True, "timestamp": to_ms(now), "data": data}), 0, len(rows))
 
-    def _failure(self, code: int) -> Reply:
-        status, message = REFUSALS[code]
+    def _failure(self, code: int, message: str = "") -> Reply:
+        status, own = REFUSALS[code]
         shown = str(code) if self.codes_as_text else code
-        return Reply(json.dumps({"success": False, "code": shown, "message": message}), code, status=status)
+        return Reply(json.dumps({"success": False, "code": shown, "message": message or own}), code, status=status)
 
     def _summary(self, query: Mapping[str, str]) -> tuple[list[Row], Row]:
         first, last = _day(query, "start_date"), _day(query, "end_date")
@@ -130,7 +150,8 @@ class Orderly:
         if sort_by:
             column = FIELDS.index(sort_by)
             found.sort(key=lambda row: row[1][column], reverse=True)
-        rows = [self._row(facts, figures) for facts, figures in found[(page - 1) * size : page * size]]
+        asked = cut(found, (page - 1) * size, size, shifted_by=self.shifted_by)
+        rows = [self._row(facts, figures) for facts, figures in asked]
         return rows, {"total": len(found), "records_per_page": size, "current_page": page}
 
     def _account(self, query: Mapping[str, str], now: datetime) -> str | None:

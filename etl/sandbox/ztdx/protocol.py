@@ -12,7 +12,7 @@ from typing import Final
 
 from etl.sandbox.horizon import to_ms
 from etl.sandbox.views import ReferralEventSeen
-from etl.sandbox.wire import TEXT, Received, Reply
+from etl.sandbox.wire import TEXT, Received, Reply, cut
 from etl.sandbox.world import World
 from etl.sandbox.ztdx.access import SIGNATURE_PARAMETERS, NotAuthenticatedError, ZtdxAccess
 
@@ -42,6 +42,7 @@ class ZTDX:
         self.path_prefix = ""
         self.newest_first = False
         self.shuffle_ties = False
+        self.shifted_by = 0
         self._rng = Random(f"{world.seed}/ties")
 
     def method_of(self, path: str) -> str | None:
@@ -63,21 +64,32 @@ class ZTDX:
             self.access.check(received)
         except NotAuthenticatedError as found:
             refusal = found
-        return lambda now: self._reply(received, refusal)
+        return lambda now: self._reply(received, refusal, now)
 
     def too_frequent(self, received: Received, now: datetime) -> Reply:
         """HTTP 429 with a body of plain text."""
         return Reply("Too Many Requests", 429, status=429, content_type=TEXT)
 
-    def _reply(self, received: Received, refusal: NotAuthenticatedError | None) -> Reply:
+    def unauthenticated(self, received: Received, now: datetime) -> Reply:
+        """HTTP 401, as for a token that has expired."""
+        return _refusal("token expired")
+
+    def complain(self, received: Received, message: str, now: datetime) -> Reply:
+        """HTTP 400."""
+        body: Row = {"error": message, "code": BAD_REQUEST}
+        return Reply(json.dumps(body), BAD_REQUEST, status=400)
+
+    def place_of_rows(self, path: str) -> tuple[str, ...]:
+        """`logs`; there is no envelope."""
+        return ("logs",)
+
+    def _reply(self, received: Received, refusal: NotAuthenticatedError | None, now: datetime) -> Reply:
         if refusal:
-            body: Row = {"error": {"code": "UNAUTHORIZED", "message": str(refusal)}}
-            return Reply(json.dumps(body), 401, status=401)
+            return _refusal(str(refusal))
         try:
             body, rows = self._logs(received.query)
         except _BadRequestError as bad:
-            body = {"error": str(bad), "code": BAD_REQUEST}
-            return Reply(json.dumps(body), BAD_REQUEST, status=400)
+            return self.complain(received, str(bad), now)
         return Reply(json.dumps(body), 0, rows)
 
     def _logs(self, query: Mapping[str, str]) -> tuple[Row, int]:
@@ -87,7 +99,7 @@ class ZTDX:
         size = min(max(size, 1), MOST_ROWS)
         action = query.get("action", "")
         events = [one for one in self._ordered() if action in {"", one.action}]
-        rows = [_row(one) for one in events[(page - 1) * size : page * size]]
+        rows = [_row(one) for one in cut(events, (page - 1) * size, size, shifted_by=self.shifted_by)]
         return {"logs": rows, "total": len(events), "page": page, "page_size": size}, len(rows)
 
     def _ordered(self) -> list[ReferralEventSeen]:
@@ -98,6 +110,11 @@ class ZTDX:
                 self._rng.shuffle(tied)
             events = [one for tied in ties for one in tied]
         return events[::-1] if self.newest_first else events
+
+
+def _refusal(message: str) -> Reply:
+    body: Row = {"error": {"code": "UNAUTHORIZED", "message": message}}
+    return Reply(json.dumps(body), 401, status=401)
 
 
 def _row(event: ReferralEventSeen) -> Row:
