@@ -172,6 +172,19 @@ async def test_days_without_pages_are_told_and_left_alone(
         assert await loaded(night, "broker_account_day") == whole
 
 
+async def test_pages_older_than_the_retention_are_gone_after_a_sync(warehouse_dsn: str) -> None:
+    async with exchange(small_world()) as sandbox:
+        night = Night(sandbox, warehouse_dsn, source="coinw")
+        await night.sync()
+        await night.rows(
+            "UPDATE raw.page SET began_at = began_at - interval '90 days 1 second' WHERE stream = 'activity'"
+        )
+        await night.rows("UPDATE raw.page SET began_at = began_at - interval '89 days' WHERE stream = 'invitee_volume'")
+        await night.sync()
+        kept = await night.rows("SELECT stream, run_id FROM raw.page GROUP BY 1, 2 ORDER BY 1, 2")
+        assert kept == [("activity", 2), ("invitee_volume", 1), ("invitee_volume", 2)]
+
+
 async def test_a_reading_that_is_not_whole_any_more_fails_and_changes_nothing(warehouse_dsn: str) -> None:
     async with exchange(small_world(members=250, days=5)) as sandbox:
         night = Night(sandbox, warehouse_dsn, streams=("team_members",))
