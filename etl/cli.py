@@ -14,13 +14,13 @@ import msgspec
 import typer
 from typer.exceptions import TyperException
 
-from etl import commands, output
+from etl import commands, output, reports
 from etl import demo as demonstration
 from etl.clock import process_clock
 from etl.config import FIRST_DAY
 from etl.errors import ConfigurationError
-from etl.query.tables import duration, status_tables, table
-from etl.sync.plan import Asked, PlannedStream, total_seconds
+from etl.query.tables import status_tables
+from etl.sync.plan import Asked, total_seconds
 from etl.sync.run import Outcome, exit_code
 from etl.warehouse import embedded
 from etl.warehouse.engine import dsn_of
@@ -52,8 +52,6 @@ AcceptOption = Annotated[
 ForceOption = Annotated[bool, typer.Option("--force", help="Read final days again.")]
 FromOption = Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="The first day.")]
 ToOption = Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="The last day, included.")]
-MOST_SHOWN = 50
-"""The values that an audit shows; bi.restatements has them all."""
 JsonOption = Annotated[bool, typer.Option("--json", help="For programs: one JSON document on stdout.")]
 
 
@@ -142,21 +140,9 @@ def backfill(
     asked = _backfill(first, last, force=force, accept_removals=accept_removals)
     outcomes = _run_accounts(_config(context, config), account, stream, asked)
     if force:
-        _report(_config(context, config), outcomes)
+        shown = commands.restated(_config(context, config), outcomes, most=reports.MOST_VALUES)
+        reports.print_restated(outcomes, commands.run_to_end(shown))
     raise typer.Exit(exit_code(outcomes))
-
-
-def _report(config: Path | None, outcomes: list[Outcome]) -> None:
-    """What an audit found."""
-    count = sum(outcome.totals.rows.restated for outcome in outcomes)
-    if not count:
-        output.out.print("nothing that was final has changed")
-        return
-    found = commands.run_to_end(commands.restated(config, outcomes, most=MOST_SHOWN))
-    title = "What has changed since it was final"
-    output.out.print(table(("account", "table", "key", "column", "old", "new"), found, title=title))
-    runs = ", ".join(str(outcome.totals.run_id) for outcome in outcomes if outcome.totals.rows.restated)
-    output.out.print(f"{count} values in all; bi.restatements has them, run_id {runs}", highlight=False)
 
 
 @app.command()
@@ -237,28 +223,7 @@ def _plan(
         told = [line.as_json() for line in lines]
         _print_json({"streams": told, "requests": requests, "seconds": total_seconds(lines)})
         return
-    print_plan(lines)
-
-
-def print_plan(lines: list[PlannedStream]) -> None:
-    """The plan as a table, and how long it takes at the least."""
-    rows: list[tuple[Any, ...]] = [
-        (
-            line.account,
-            line.stream,
-            f"≥ {line.requests}" if line.at_least else line.requests,
-            duration(line.seconds),
-            line.limit.partition(" on ")[0],
-        )
-        for line in lines
-    ]
-    output.out.print(table(("account", "stream", "requests", "time", "limit"), rows))
-    at_least = "at least " if any(line.at_least for line in lines) else ""
-    requests, seconds = sum(line.requests for line in lines), total_seconds(lines)
-    output.out.print(f"{at_least}{requests} requests, {at_least}{duration(seconds)}; lanes run side by side")
-    binding = max(lines, key=lambda line: line.seconds, default=None)
-    if binding is not None and binding.seconds:
-        output.out.print(f"what binds: {binding.account} {binding.stream}, {binding.limit}")
+    reports.print_plan(lines)
 
 
 @app.command()
@@ -277,10 +242,7 @@ def status(context: typer.Context, as_json: JsonOption = False, config: ConfigOp
 def check(context: typer.Context, account: AccountOption = None, config: ConfigOption = None) -> None:
     """Ask each account one cheap question, look at the warehouse, and say what to fix."""
     findings = commands.run_to_end(commands.check(_config(context, config), account or []))
-    for finding in findings:
-        mark = "[green]ok  [/]" if finding.is_good else "[red]FIX [/]"
-        output.out.print(f"{mark} {finding.subject}: ", end="")
-        output.out.print(finding.message, markup=False, highlight=False)
+    reports.print_findings(findings)
     wrong = [finding.subject for finding in findings if not finding.is_good]
     raise typer.Exit(3 if "warehouse" in wrong else 1 if wrong else 0)
 
@@ -329,7 +291,7 @@ def demo(
     days: Annotated[int, typer.Option(min=1, help="How many days of history.")] = 90,
 ) -> None:
     """Sync four simulated exchanges into an embedded Postgres, and show what BI would see."""
-    raise typer.Exit(commands.run_to_end(demonstration.run(members=members, days=days, print_plan=print_plan)))
+    raise typer.Exit(commands.run_to_end(demonstration.run(members=members, days=days)))
 
 
 @app.command()

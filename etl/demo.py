@@ -13,11 +13,12 @@ import asyncpg
 from etl import commands, output
 from etl.errors import ConfigurationError
 from etl.query.tables import table
+from etl.reports import print_plan
 from etl.sandbox.faults import Fault
 from etl.sandbox.server import Sandbox, serve
 from etl.sandbox.world import World
 from etl.schema import metadata
-from etl.sync.plan import Asked, PlannedStream
+from etl.sync.plan import Asked
 from etl.sync.run import exit_code
 from etl.warehouse import embedded
 from etl.warehouse.migrate import migrate
@@ -45,7 +46,7 @@ _LAST_DAYS = """
 """
 
 
-async def run(*, members: int, days: int, print_plan: Callable[[list[PlannedStream]], None]) -> int:
+async def run(*, members: int, days: int) -> int:
     """Syncs the sandbox into an embedded Postgres of its own and prints what is there; returns the exit code."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     dsn = await asyncio.to_thread(embedded.start, FOLDER)

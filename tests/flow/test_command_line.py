@@ -208,6 +208,7 @@ async def test_the_accounts_that_the_sandbox_prints_are_accepted_by_it(tmp_path:
         while not (printed and printed[-1].startswith("token = ")):
             printed.append((await serving.stdout.readline()).decode())
         config.write_text("".join(printed[1:]))
+        await run(config, "db", "start")  # before the command's clock begins to run; the sandbox's stands still
         checked = await run(config, "check")
         assert checked.out.count("ok ") == 4, checked.out
     finally:
