@@ -6,7 +6,7 @@ tells; that is left out, and nothing but that.
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -18,7 +18,7 @@ from etl.errors import SuspiciousRemoval, UnstablePages
 from etl.extract.client import Paid
 from etl.extract.log import MOST_SWEEPS, read_log
 from etl.extract.request import window_drafts
-from etl.extract.walk import Page, Reading
+from etl.extract.walk import Fetch, Page, Reading
 from etl.stream import Draft, Partition
 from tests.unit.samples import lbank_account, paid
 from tests.unit.test_log import LOG, UNTOLD, WINDOW
@@ -69,13 +69,15 @@ class Loaded:
     async def keep(self, page: Page) -> None:
         self.ids |= {row["id"] for row in page.rows} - self.unreadable
 
-    async def read(self, log: GrowingLog, *, is_size_told: bool, may_shrink: bool = False) -> Reading:
+    async def read(
+        self, log: GrowingLog, *, is_size_told: bool, may_shrink: bool = False, fetch: Fetch | None = None
+    ) -> Reading:
         stream = LOG if is_size_told else UNTOLD
         drafter, known = window_drafts(stream, lbank_account(), Partition(), WINDOW), len(self.ids)
         return await read_log(
             stream,
             drafter,
-            log.fetch,
+            fetch or log.fetch,
             known=known,
             unknown=self.unknown,
             on_page=self.keep,
@@ -140,6 +142,24 @@ async def test_a_log_that_holds_still_is_read_and_the_next_night_costs_one_reque
     log.asked = 0
     await loaded.read(log, is_size_told=True)
     assert log.asked == 1
+
+
+@given(logs(), st.integers(0, 10**12), st.booleans())
+async def test_a_server_that_knows_no_pages_or_boasts_is_left_after_few_requests(
+    log: GrowingLog, more: int, knows_pages: bool
+) -> None:
+    """Each page must bring something that the others of its sweep did not."""
+
+    async def fetch(draft: Draft) -> Paid:
+        assert log.asked < MOST_SWEEPS * 2 * (log.length + 4), "it is asked for ever"
+        asked = draft if knows_pages else replace(draft, params={**draft.params, "page": 1})
+        answer = await log.fetch(asked)
+        return replace(answer, payload={**answer.payload, "total": log.length + more})
+
+    boasting = Loaded(set())
+    with suppress(UnstablePages):
+        await boasting.read(log, is_size_told=True, fetch=fetch)
+        assert more == 0
 
 
 @given(logs(), st.integers(1, 9), st.booleans())
