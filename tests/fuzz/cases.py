@@ -208,15 +208,13 @@ def _within_bounds(kind: TypeEngine[Any], value: Any) -> bool:
             return True
         case int():
             bits = 63 if isinstance(kind, BigInteger) else 31
-            return -(2**bits) <= value < 2**bits
+            return bool(-(2**bits) <= value < 2**bits)
         case Decimal():
             exponent = value.as_tuple().exponent
             return isinstance(exponent, int) and exponent >= -60 and value.copy_abs() < Decimal("1e40")
         case datetime():
-            return value.tzinfo is UTC and value.year in range(2000, 2100)
-        case date():
-            return value.year in range(2000, 2100)
-    return False
+            return value.tzinfo is UTC and bool(2000 <= value.year < 2100)
+    return bool(2000 <= value.year < 2100)
 
 
 def is_storable(text: str) -> bool:
