@@ -43,19 +43,21 @@ def listing(paging: Paging, *, unique: bool) -> Stream:
 @dataclass(slots=True)
 class MovingList:
     """Serves `rows`; after its nth answer the nth of `then` happens. Pages hold at most `most` rows. A server that is
-    `stuck` has its first page for every question, or its last one for those beyond the end."""
+    `stuck` has its first page for every question, or its last one for those beyond the end; one that `boasts` tells of
+    so many rows more than it has."""
 
     rows: list[Row]
     then: Sequence[Sequence[Change]] = ()
     unique: bool = True
     most: int = SIZE
     stuck: Literal["first", "last"] | None = None
+    boasts: int = 0
     was: list[list[Row]] = field(default_factory=list)
 
     async def fetch(self, draft: Draft) -> Paid:
         """The page that is asked for, as of now."""
         self.was.append(list(self.rows))
-        payload = {"rows": self._page(draft), "total": len(self.rows), "size": self.most}
+        payload = {"rows": self._page(draft), "total": len(self.rows) + self.boasts, "size": self.most}
         if len(self.was) <= len(self.then):
             for change in self.then[len(self.was) - 1]:
                 self._happens(*change)
