@@ -14,9 +14,13 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from etl.warehouse import embedded
 from etl.warehouse.migrate import migrate
+from tests import examples
+
+settings.load_profile(examples.PROFILE)
 
 MEMORY = Path("/dev/shm")
 """A file system in memory, where there is one: a disk at work makes a database three times slower."""

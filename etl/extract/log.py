@@ -42,7 +42,7 @@ class _Walk:
     size: int = 1
     began_at: datetime | None = None
     pages: int = 0
-    is_empty: bool = True
+    page: set[RowKey] = field(default_factory=set)
     overlaps: bool = False
     has_grown: bool = False
     seen: dict[RowKey, Any] = field(default_factory=dict)
@@ -80,7 +80,7 @@ class _Walk:
         unknown = {row_key(self.stream, row) for row in await self.unknown(page.rows)}
         for row in page.rows:
             self._meet(row_key(self.stream, row), row, number, unknown)
-        self.pages, self.is_empty = page.number, not page.rows
+        self.pages, self.page = page.number, {row_key(self.stream, row) for row in page.rows}
         await self.on_page(page)
         if self.has_shrunk and not self.may_shrink:
             raise SuspiciousRemoval(
@@ -115,15 +115,18 @@ class _Walk:
     async def sweep(self) -> bool:
         """Reads forward as long as pages bring news, then from the end back to there; tells whether all is explained.
 
-        An empty page before the last one belies the total and ends the sweep."""
-        number = 1
+        A page before the last one that is empty, or that only repeats other pages of the sweep, belies the total and
+        ends it."""
+        number, met = 1, set[RowKey]()
         while await self.read(number) and not self.is_explained and number < self.last:
+            met |= self.page
             number += 1
         for back in range(self.last, number, -1):
             if self.is_explained:
                 break
+            met |= self.page
             await self.read(back)
-            if self.is_empty and back < self.last:
+            if self.page <= met and back < self.last:
                 break
         return self.is_explained
 

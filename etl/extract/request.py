@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -12,6 +12,8 @@ from typing import Any
 from etl.errors import AnswerUnreadable, ConnectionBroken, ProviderBusy, RateLimited
 from etl.stream import Account, Draft, Params, Partition, Source, Stream
 from etl.windows import Window
+
+MOST_NESTED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,21 @@ def decoded(body: bytes) -> Any:
     """A JSON body with numbers as int or Decimal, never as float.
 
     What no number can hold (1e1000000000000000000, NaN, 5000 digits) stays the text it was sent as, so that it costs
-    its row and not the answer. Raises ValueError where the body is no JSON, RecursionError where it is too deep."""
-    return json.loads(body, parse_float=_decimal_or_text, parse_int=_int_or_text, parse_constant=str)
+    its row and not the answer. Raises ValueError where the body is no JSON, RecursionError where it is too deep: what
+    is read here can be walked, shown and written again by functions that call themselves."""
+    document = json.loads(body, parse_float=_decimal_or_text, parse_int=_int_or_text, parse_constant=str)
+    level = [document]
+    for _ in range(MOST_NESTED):
+        level = [held for each in level for held in _held_in(each) if isinstance(held, dict | list)]
+        if not level:
+            return document
+    raise RecursionError(f"nested more than {MOST_NESTED} deep")
+
+
+def _held_in(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _decimal_or_text(digits: str) -> Decimal | str:

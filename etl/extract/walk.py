@@ -73,10 +73,12 @@ async def read_window(stream: Stream, drafter: Drafter, fetch: Fetch, *, on_page
 
 def _holds(stream: Stream, pages: list[Page], *, told: int | None, is_stuck: bool, agrees: bool) -> bool:
     """Whether the pages of a reading belong together. Repeats are the source's own where two readings agree on them,
-    unless no two rows can share a key: then a list that is whole has none."""
+    unless no two rows can share a key: then a list that is whole has none. One page given out twice comes from a server
+    that knows no pages, whatever the count."""
     if told is not None:
         is_counted = told == sum(len(page.rows) for page in pages)
-        return is_counted and (not _repeats(stream, pages) or (agrees and not stream.has_unique_rows))
+        may_repeat = agrees and not stream.has_unique_rows and not _has_one_twice(pages)
+        return is_counted and (may_repeat or not _repeats(stream, pages))
     if stream.has_unique_rows:
         # A page that only repeats comes from a server that has no more, or knows no pages.
         return not _repeats(stream, pages[:-1] if is_stuck else pages) and (not is_stuck or agrees)
@@ -146,6 +148,12 @@ def _told_total(stream: Stream, pages: list[Page]) -> int | None:
     """The total that all pages tell alike; -1, which no count equals, where they differ; None where none tells one."""
     totals = {told_total(stream.paging, page.paid.payload) for page in pages}
     return totals.pop() if len(totals) == 1 else -1
+
+
+def _has_one_twice(pages: list[Page]) -> bool:
+    """Whether two pages hold the very same rows."""
+    shown = Counter(json.dumps(page.rows, sort_keys=True, default=str) for page in pages if page.rows)
+    return shown.total() > len(shown)
 
 
 def _repeats(stream: Stream, pages: list[Page]) -> bool:

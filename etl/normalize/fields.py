@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from etl.errors import SetRowAside
 from etl.stream import Parser
+from etl.windows import midnight
 
 MOST_DECIMALS = 60
 FIRST_TOO_LARGE = Decimal("1e40")
@@ -124,11 +125,12 @@ def instant_ms(raw: Any, zone: ZoneInfo) -> datetime:
 
 def day_ms(raw: Any, zone: ZoneInfo) -> date:
     """A day sent as the milliseconds of its midnight in `zone`, as a date; any other instant is refused, since a
-    guess would move money between days."""
-    moment = instant_ms(raw, zone).astimezone(zone)
-    if (moment.hour, moment.minute, moment.second, moment.microsecond) != (0, 0, 0, 0):
+    guess would move money between days. Where clocks skip midnight, the day's first instant stands for it."""
+    instant = instant_ms(raw, zone)
+    wall = instant.astimezone(zone)
+    if wall.time() != time.min and instant != midnight(wall.date(), zone):
         raise _refuse(f"{raw} is not a midnight in {zone.key}")
-    return moment.date()
+    return wall.date()
 
 
 def day_text(raw: Any, zone: ZoneInfo) -> date:

@@ -37,6 +37,8 @@ from etl.windows import Window
 _ENCODE = msgspec.json.Encoder(decimal_format="number").encode
 _EXACT = DecimalContext(prec=200, traps=[Inexact])
 """Sums are exact: amounts have at most 40 digits before and 60 after the point."""
+MOST_KEY_BYTES = 500
+"""Of a text in a key, in UTF-8: Postgres takes about 2,700 bytes for all columns of an index together."""
 _Key = tuple[Any, ...]
 
 
@@ -142,7 +144,7 @@ def _exploded(into: Into, raw_rows: Sequence[RawRow], rejects: list[Reject]) -> 
 
 def read_row(into: Into, raw: RawRow, context: Context) -> Row:
     """One typed row; raises SetRowAside with the raw column's name."""
-    row = {column: _value(column, source, raw, context) for column, source in into.columns.items()}
+    row = {column: _column(into, column, raw, context) for column in into.columns}
     for column, source in (into.scope or {}).items():
         expected = _value(column, source, raw, context)
         if row[column] != expected:
@@ -156,9 +158,19 @@ def read_value(into: Into, column: str, raw: RawRow, context: Context) -> Any:
     if column not in into.columns:
         return None
     try:
-        return _value(column, into.columns[column], raw, context)
+        return _column(into, column, raw, context)
     except SetRowAside:
         return None
+
+
+def _column(into: Into, column: str, raw: RawRow, context: Context) -> Any:
+    """One column of a raw row; a text that no index can hold is refused where a key needs it."""
+    source = into.columns[column]
+    value = _value(column, source, raw, context)
+    is_too_long = isinstance(value, str) and len(value.encode()) > MOST_KEY_BYTES
+    if is_too_long and (column == into.mentions or column in into.table.primary_key.columns):
+        raise SetRowAside(getattr(source, "raw", column), f"is longer than {MOST_KEY_BYTES} bytes, too long for a key")
+    return value
 
 
 def _value(column: str, source: Any, raw: RawRow, context: Context) -> Any:
@@ -266,5 +278,14 @@ def _reject(into: Into, column: str, reason: str, raw: Any, *, day: date | None 
     try:
         shown = _ENCODE(raw).decode()
     except UnicodeEncodeError:  # a lone surrogate: only its escape can be kept
-        shown = json.dumps(raw, default=str)
+        shown = _escaped(raw)
     return Reject(into.table.name, column, reason, shown, day)
+
+
+def _escaped(raw: Any) -> str:
+    """A raw form as JSON of nothing but ASCII, numbers with their own digits."""
+    if isinstance(raw, dict):
+        return "{" + ",".join(f"{json.dumps(name)}:{_escaped(held)}" for name, held in raw.items()) + "}"
+    if isinstance(raw, list):
+        return "[" + ",".join(map(_escaped, raw)) + "]"
+    return str(raw) if isinstance(raw, Decimal) else json.dumps(raw)

@@ -244,6 +244,14 @@ def test_an_instant_that_is_no_midnight_is_no_day(offset_ms: int) -> None:
     assert "not a midnight in Asia/Shanghai" in refused(fields.day_ms, 1724774400000 + offset_ms)
 
 
+def test_the_first_instant_of_a_day_that_has_no_midnight_is_that_day() -> None:
+    # On 2018-11-04 the clocks of São Paulo (UTC-3 until then) went from 23:59:59 to 1:00.
+    sao_paulo = ZoneInfo("America/Sao_Paulo")
+    assert fields.day_ms(1541300400000, sao_paulo) == date(2018, 11, 4)
+    with pytest.raises(SetRowAside, match="not a midnight"):
+        fields.day_ms(1541300400000 + 3_600_000, sao_paulo)
+
+
 def test_a_midnight_of_another_zone_is_no_day() -> None:
     with pytest.raises(SetRowAside, match="not a midnight in UTC"):
         fields.day_ms(1724774400000, ZoneInfo("UTC"))

@@ -239,6 +239,24 @@ async def test_a_total_that_the_pages_belie_fails_after_few_requests(*, newest_f
     assert len(server.asked) < 20
 
 
+@both_orders
+async def test_a_server_that_takes_no_notice_of_the_page_is_not_asked_for_as_many_as_it_tells(
+    *, newest_first: bool
+) -> None:
+    server = Server(250, newest_first=newest_first)
+    fetch = server.fetch
+
+    async def stuck(draft: Draft) -> Paid:
+        assert len(server.asked) < 100, "it is asked for ever"
+        answer = await fetch(replace(draft, params={**draft.params, "page": 1}))
+        return replace(answer, payload={**answer.payload, "total": 10**15})
+
+    server.fetch = stuck  # type: ignore[method-assign]
+    with pytest.raises(UnstablePages, match="1000000000000000 rows"):
+        await Warehouse().read(server)
+    assert len(server.asked) < 30
+
+
 UNTOLD = replace(LOG, paging=replace(PAGES, told_size=lambda told: None))
 
 

@@ -125,6 +125,19 @@ def test_an_answer_nested_beyond_reason_fails_in_a_foreseen_way() -> None:
         answered(b"[" * 100_000)
 
 
+@pytest.mark.parametrize(("depth", "fails"), [(90, False), (101, True), (500, True), (960, True)])
+@pytest.mark.parametrize(("opens", "closes"), [("[", "]"), ('{"a":', "}")])
+def test_what_is_nested_too_deeply_to_be_shown_again_is_unreadable(
+    depth: int, opens: str, closes: str, *, fails: bool
+) -> None:
+    body = enveloped(f'[{{"amount": {opens * depth}1{closes * depth}}}, {{"b": [1]}}]')
+    if fails:
+        with pytest.raises(AnswerUnreadable, match="nested too deeply"):
+            answered(body)
+    else:
+        assert len(answered(body)) == 2
+
+
 def test_a_text_that_is_no_unicode_costs_its_row_and_not_the_answer() -> None:
     assert len(answered(enveloped(r'[{"code": "\ud800"}, {"code": "fine"}]'))) == 2
 

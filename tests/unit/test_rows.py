@@ -85,6 +85,14 @@ def test_a_reject_keeps_json_numbers_digit_for_digit() -> None:
     assert '"usdtAmount":0.10' in batch.rejects[0].raw
 
 
+def test_a_reject_keeps_its_numbers_also_beside_a_text_that_is_no_unicode() -> None:
+    strange = commission(coinSymbol="\ud800", usdtAmount=Decimal("0.10"), more=[{"é": 2**70}, None, True])
+    [reject] = only_batch(COMMISSIONS, [strange]).rejects
+    assert '"coinSymbol":"\\ud800"' in reject.raw
+    assert '"usdtAmount":0.10' in reject.raw
+    assert json.loads(reject.raw, parse_float=Decimal) == strange
+
+
 @pytest.mark.parametrize("raw", [None, 5, "row", ["a"]])
 def test_a_row_that_is_no_object_is_set_aside(raw: Any) -> None:
     batch = only_batch(COMMISSIONS, [raw, commission()])
@@ -125,6 +133,22 @@ def test_one_bad_row_is_set_aside_in_each_table_that_it_cannot_be_read_for() -> 
     invitees, balances = normalise(TEAM_MEMBERS, [member], context(TEAM_MEMBERS, Window(WINDOW.start, WINDOW.last)))
     assert ([reject.column for reject in invitees.rejects], list(invitees.rows)) == (["userLevel"], [])
     assert (list(balances.rejects), len(balances.rows)) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    ("coin", "loads"), [("A" * 500, True), ("A" * 501, False), ("é" * 250, True), ("é" * 251, False)]
+)
+def test_a_text_that_is_too_long_for_an_index_is_set_aside_where_a_key_needs_it(coin: str, *, loads: bool) -> None:
+    batch = only_batch(COMMISSIONS, [commission(coinSymbol=coin), commission()])
+    assert len(batch.rows) == 1 + loads
+    assert [reject.column for reject in batch.rejects] == ["coinSymbol"] * (not loads)
+
+
+def test_a_text_that_is_no_key_may_be_of_any_length() -> None:
+    [row] = only_batch(TRANSFERS, [transfer(subStatus="a" * 10_000)]).rows
+    assert len(row["sub_status"]) == 10_000
+    [reject] = only_batch(TRANSFERS, [transfer(openId="a" * 501)]).rejects
+    assert reject.reason == "is longer than 500 bytes, too long for a key", "the transfer mentions a person by it"
 
 
 # ------------------------------------------------------------------------------------------------ the window

@@ -335,6 +335,12 @@ async def test_a_page_that_holds_only_rows_of_the_pages_before_ends_the_reading(
     assert asked == [1, 2] * 3
 
 
+async def test_a_page_that_is_given_out_twice_makes_no_whole_list_even_where_the_count_is_right() -> None:
+    """The server takes no notice of the page: of two hundred rows it gives a hundred twice."""
+    with pytest.raises(UnstablePages):
+        await read_two_pages(COUNTED, two_pages(lambda _, page: range(100), always(200), []))
+
+
 async def test_a_short_last_page_of_repeats_is_the_end_and_no_standstill() -> None:
     stream = replace(COUNTED, paging=PageNumber("page", "size", 100, total=lambda told: None))
     reading = await read_two_pages(
