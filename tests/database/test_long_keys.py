@@ -43,7 +43,7 @@ async def test_the_longest_keys_that_are_read_can_be_loaded(connection: asyncpg.
     row = longest(into, Random(into.table.name))
     async with connection.transaction():
         await stage(connection, into.table, [row], columns=list(row), stamp=stamp(), final=Days(), within=into.within)
-        assert (await merge(connection, into.table, list(row))).new == 1
+        assert (await merge(connection, into.table, list(row), stamp=stamp())).new == 1
         if into.mentions is not None:
             await infer_invitees(connection, into.table, into.mentions)
 

@@ -62,6 +62,7 @@ class Model:
         gone = [] if told.rejects else [key for key in there if key not in told.volumes]
         if not told.accept and len(there) >= FEWEST_GUARDED and 2 * len(gone) > len(there):
             return None
+        restated_before = len(self.restated)
         for key in gone:
             self.rows[key] = replace(self.rows[key], removed=True)
             self._restate(key, "removed_at")
@@ -73,12 +74,14 @@ class Model:
         for window in overlapping:
             del self.rejected[window]
         self.rejected |= {told.window: told.rejects} if told.rejects else {}
-        return Counts(fates.count("new"), fates.count("changed"), len(gone))
+        return Counts(fates.count("new"), fates.count("changed"), len(gone), len(self.restated) - restated_before)
 
     def _write(self, key: Key, volume: str | None, *, final: bool) -> str:
         known = self.rows.get(key)
         if known is None:
             self.rows[key] = Kept(volume, final)
+            if key[1] in self.final:
+                self.restated += [(*key, name) for name in (("volume", "fee") if volume is not None else ("fee",))]
             return "new"
         if known == Kept(volume, final or known.final):
             return "same"

@@ -136,7 +136,7 @@ def _said(world: World, exchange: str, path: str, params: Params) -> str:
             return open_coinw(world, None, freshness_seconds=60)._reply(received, None).text
         case "orderly":
             return open_orderly(world, None)._reply(received, None, NOW).text
-    return open_ztdx(world, None, freshness_seconds=60)._reply(received, None).text
+    return open_ztdx(world, None, freshness_seconds=60)._reply(received, None, NOW).text
 
 
 def _cut(document: Any) -> int:
