@@ -96,8 +96,8 @@ def can_strike(fault: Fault, asked: Asked, pages: PagesBefore) -> bool:
             return pages.before(asked) is not None
         case "no_data":
             return asked.reply().error_code == 0
-        case "bad_value" if not fault.options["envelope"]:
-            return _row_of(_decoded(asked.reply()), asked, fault.options["row"]) is not None
+        case "bad_value":
+            return _holder(fault, asked, _decoded(asked.reply())) is not None
     return True
 
 
@@ -161,26 +161,50 @@ def _edit(fault: Fault, asked: Asked, document: dict[str, Any]) -> None:
     options = fault.options
     match fault.kind:
         case "no_data":
-            _put(document, asked.exchange.place_of_rows(asked.received.path)[:1], None, missing=not options["null"])
+            _put(document, asked.exchange.place_of_rows(asked.received.path)[0], None, missing=not options["null"])
         case "huge":
             document["padding"] = "x" * (options["megabytes"] << 20)
         case "echo":
             document.setdefault("echo", quoted(asked.received))
         case "bad_value":
-            names = options["field"].split(".")
-            within = document if options["envelope"] else _row_of(document, asked, options["row"])
-            _put(within, names, options["value"], missing=options["missing"])
+            _spoil(fault, asked, document)
 
 
-def _put(within: Any, names: Sequence[str], value: Any, *, missing: bool) -> None:
-    """Sets or removes what the names lead to; a whole number names a place of a list."""
-    *outer, name = [int(each) if each.isdigit() else each for each in names]
-    for each in outer:
-        within = within[each]
-    if missing:
-        within.pop(name, None)
-    else:
-        within[name] = value
+def _spoil(fault: Fault, asked: Asked, document: dict[str, Any]) -> None:
+    """Gives a field its bad value; what another fault has taken away stays away."""
+    holder = _holder(fault, asked, document)
+    if holder is not None:
+        _put(holder, _names(fault)[-1], fault.options["value"], missing=fault.options["missing"])
+
+
+def _names(fault: Fault) -> list[str | int]:
+    """What leads to a field, such as detail.0.date: a whole number is a place in a list."""
+    return [int(name) if name.isdigit() else name for name in fault.options["field"].split(".")]
+
+
+def _holder(fault: Fault, asked: Asked, document: dict[str, Any]) -> Any:
+    """What holds the field that a fault spoils, in a row or around the rows; None where there is no such thing."""
+    *outer, last = _names(fault)
+    holder: Any = document if fault.options["envelope"] else _row_of(document, asked, fault.options["row"])
+    for name in outer:
+        holder = holder[name] if _has_room(holder, name) and name in _keys(holder) else None
+    return holder if _has_room(holder, last) else None
+
+
+def _keys(holder: Any) -> Any:
+    return range(len(holder)) if isinstance(holder, list) else holder
+
+
+def _has_room(holder: Any, name: str | int) -> bool:
+    """Whether a value could be put there: under any name of an object, in a place that a list has."""
+    return isinstance(holder, dict) or (isinstance(holder, list) and name in range(len(holder)))
+
+
+def _put(holder: Any, name: str | int, value: Any, *, missing: bool) -> None:
+    if missing and name in _keys(holder):
+        del holder[name]
+    elif not missing:
+        holder[name] = value
 
 
 def _decoded(reply: Reply) -> dict[str, Any]:
@@ -196,8 +220,8 @@ def _row_of(document: Any, asked: Asked, number: int) -> dict[str, Any] | None:
     """A row of a success; None where there is none of that number. One row may stand in the place of a list."""
     for name in asked.exchange.place_of_rows(asked.received.path):
         document = document.get(name) if isinstance(document, dict) else None
-    rows = [document] if isinstance(document, dict) else document or []
-    return rows[number] if number < len(rows) else None
+    rows = [document] if isinstance(document, dict) else document
+    return rows[number] if isinstance(rows, list) and number < len(rows) else None
 
 
 def quoted(received: Received) -> str:

@@ -280,7 +280,7 @@ class AccountRun:
         except FailAccount as fault:
             self._refusal = fault
             raise
-        except (RequestRefused, TryAgain) as fault:
+        except (RequestRefused, AnswerUnreadable, TryAgain) as fault:
             self._failed_at_first += 1
             if self._failed_at_first < MOST_FAILED_AT_FIRST:
                 raise
@@ -322,8 +322,10 @@ class AccountRun:
         return Stamp(self.account.name, self.account.source.name, self.lease.run_id, self.client.clock())
 
 
-def _given_up(fault: RequestRefused | TryAgain) -> FailAccount:
+def _given_up(fault: RequestRefused | AnswerUnreadable | TryAgain) -> FailAccount:
     """What it means that none of the first requests brought an answer."""
+    if isinstance(fault, AnswerUnreadable):
+        return ExchangeDown(f"{fault}; none of the first answers could be read, all is left for the next run")
     if isinstance(fault, TryAgain):
         return ExchangeDown(f"{fault}; the exchange is taken to be down, all is left for the next run")
     return AccessRefused(f"{fault}; none of the first requests was accepted, check the account's keys")

@@ -25,7 +25,7 @@ from etl.sync import run
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = (
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/decisions.md"),
-    *("docs/adding-an-exchange.md", "docs/bi.md"),
+    *("docs/adding-an-exchange.md", "docs/bi.md", "docs/faults.md"),
 )
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")

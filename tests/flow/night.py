@@ -61,6 +61,7 @@ class Night:
     settings: Mapping[str, Any] = field(default_factory=dict)
     name: str = ""
     patience: Patience = field(default=AT_ONCE)
+    timeout_seconds: float = 60.0
 
     @property
     def clock(self) -> Callable[[], datetime]:
@@ -82,7 +83,10 @@ class Night:
     async def sync(self, asked: Asked | None = None, *others: "Night") -> list[Outcome]:
         """Syncs this account (and those of `others`) and forgets the requests made before."""
         self.sandbox.requests.clear()
-        async with pool(self.dsn, size=8) as connections, open_client(self.clock, patience=self.patience) as client:
+        async with (
+            pool(self.dsn, size=8) as connections,
+            open_client(self.clock, patience=self.patience, timeout_seconds=self.timeout_seconds) as client,
+        ):
             runner = Runner(self.dsn, connections, client, JsonLines(), raw_retention_days=90)
             return await runner.run([self.account(), *(other.account() for other in others)], asked or Asked())
 

@@ -342,6 +342,20 @@ async def test_fields_are_removed_added_and_found_within_rows_and_around_them(
     assert second["total_volume"] != "1.500"
 
 
+async def test_a_field_that_has_no_place_is_left_alone(coinw: CoinwClient) -> None:
+    coinw.sandbox.inject(
+        *(Fault("bad_value", field=field, value=1) for field in ("uid.a", "a.b", "5.a")),
+        *(
+            Fault("bad_value", field=field, value=1, envelope=True)
+            for field in ("data.list.9999", "data.list.a", "msg.0")
+        ),
+        Fault("bad_value", field="colour", missing=True),
+    )
+    volumes = await coinw.post(VOLUME, DAYS)
+    coinw.sandbox.heal()
+    assert volumes == await coinw.post(VOLUME, DAYS)
+
+
 async def test_an_answer_without_that_row_is_left_as_it_is_and_does_not_count(client: Client) -> None:
     client.sandbox.inject(Fault("bad_value", field="openId", value="?", row=0, times=1))
     assert await client.rows("/invite/user/team/list", start=10_000) == []
