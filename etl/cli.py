@@ -22,8 +22,6 @@ from etl.errors import ConfigurationError
 from etl.query.tables import duration, status_tables, table
 from etl.sync.plan import Asked, PlannedStream, total_seconds
 from etl.warehouse import embedded
-from etl.warehouse.engine import dsn_of
-from etl.warehouse.migrate import migrate as migrate_warehouse
 from etl.warehouse.migrate import migration_sql
 
 app = typer.Typer(
@@ -273,8 +271,7 @@ def migrate(
     if sql:
         sys.stdout.write(migration_sql())
         return
-    settings = commands.warehouse_settings(_config(context, config))
-    commands.run_to_end(migrate_warehouse(dsn_of(settings)))
+    commands.run_to_end(commands.migrate(_config(context, config)))
     output.out.print("the warehouse is migrated")
 
 

@@ -23,7 +23,7 @@ from etl.sync.account import AccountRun
 from etl.sync.lanes import Lane
 from etl.sync.plan import Asked, lane_key
 from etl.sync.progress import Progress
-from etl.warehouse.engine import acquired, connect, warehouse_errors
+from etl.warehouse.engine import acquired, close, connect, warehouse_errors
 
 EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_WAREHOUSE, EXIT_HELD, EXIT_INTERRUPTED = 0, 1, 2, 3, 4, 130
 
@@ -110,7 +110,7 @@ class Runner:
                 ) from None
             raise
         finally:
-            connection.terminate() if lost else await connection.close()
+            connection.terminate() if lost else await close(connection)
 
     async def _run_held(
         self,

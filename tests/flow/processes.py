@@ -38,6 +38,7 @@ def configured(
     accounts = [account for account in told.split("\n\n") if any(f"[accounts.{each}-" in account for each in sources)]
     text = f'[warehouse]\ndsn = "{night.dsn}"\n\n' + "\n\n".join(accounts)
     path = folder / "etl.toml"
+    path.touch(mode=0o600)
     path.write_text(text.replace(night.sandbox.secret_key, secret or night.sandbox.secret_key), encoding="utf-8")
     return path
 
