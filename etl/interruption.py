@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine
 from types import FrameType, TracebackType
 from typing import Any, Self, TypeVar
 
-LONGEST_SECONDS = 4.0
+LONGEST_SECONDS = 3.5
 """How long an orderly end may take, a roll-back by Postgres included; whoever asked waits 5 s."""
 _TELLING_SECONDS = 0.5
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)

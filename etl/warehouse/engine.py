@@ -95,13 +95,13 @@ def _opening() -> Iterator[None]:
             ) from None
 
 
-async def connect(dsn: str, *, command_seconds: float | None = LONGEST_SECONDS) -> asyncpg.Connection:
-    """One connection of its own, each of whose commands may take `command_seconds`."""
+async def connect(dsn: str, *, is_patient: bool = False) -> asyncpg.Connection:
+    """One connection of its own, each of whose commands may take LONGEST_SECONDS, or as long as it likes."""
     with _opening():
         return await asyncpg.connect(
             dsn,
             timeout=CONNECT_SECONDS,
-            command_timeout=command_seconds,
+            command_timeout=None if is_patient else LONGEST_SECONDS,
             server_settings={"application_name": "affiliate-etl", "timezone": "UTC"},
         )
 

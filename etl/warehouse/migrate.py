@@ -66,7 +66,7 @@ async def migrate(dsn: str, *, to: str = "head") -> None:
 
     Raises WarehouseNotMigrated where the warehouse is of a newer program, WarehouseUnreachable where the server is
     away, another session is in the way, or rights are missing."""
-    creator = partial(connect, dsn, command_seconds=None)  # env.py says how long a statement may take
+    creator = partial(connect, dsn, is_patient=True)  # env.py says how long a statement may take
     engine = create_async_engine("postgresql+asyncpg://", async_creator=creator, poolclass=NullPool)
     try:
         with warehouse_errors():
