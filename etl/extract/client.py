@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import string
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -55,6 +55,10 @@ class Paid:
     received_at: datetime
 
 
+async def _at_will() -> None:
+    """Where nobody minds."""
+
+
 @dataclass(slots=True)
 class Client:
     """Talks to providers over one aiohttp session. `clock` gives the wall time that requests are signed with."""
@@ -63,18 +67,35 @@ class Client:
     clock: Callable[[], datetime]
     patience: Patience = field(default_factory=Patience)
 
-    async def fetch(self, account: Account, draft: Draft, pace: Pace, told: Callable[[Try], None]) -> Paid:
-        """The judged answer to `draft`, retried as `patience` allows. Each try is passed to `told`."""
+    async def fetch(
+        self,
+        account: Account,
+        draft: Draft,
+        pace: Pace,
+        told: Callable[[Try], None],
+        *,
+        may_send: Callable[[], Awaitable[None]] = _at_will,
+    ) -> Paid:
+        """The judged answer to `draft`, retried as `patience` allows. Each try is passed to `told`. `may_send` is asked
+        when a try's turn has come, and raises where it must not be sent any more."""
         attempt = 0
 
         async def once() -> Paid:
             nonlocal attempt
             attempt += 1
-            return await self._try(account, draft, pace, attempt, told)
+            return await self._try(account, draft, pace, attempt, told, may_send)
 
         return await retrying(self.patience)(once)
 
-    async def _try(self, account: Account, draft: Draft, pace: Pace, attempt: int, told: Callable[[Try], None]) -> Paid:
+    async def _try(
+        self,
+        account: Account,
+        draft: Draft,
+        pace: Pace,
+        attempt: int,
+        told: Callable[[Try], None],
+        may_send: Callable[[], Awaitable[None]],
+    ) -> Paid:
         sent_at: datetime | None = None
         answer: Answer | None = None
         request: Request | None = None
@@ -82,6 +103,7 @@ class Client:
         try:
             self._refuse_expired(account)
             async with pace.slot():
+                await may_send()
                 sent_at = self.clock()
                 request = account.source.sign(draft, account.settings, timestamp_ms=epoch_ms(sent_at), nonce=_nonce())
                 response = await self._send(account, request)

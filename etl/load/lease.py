@@ -6,9 +6,10 @@ must wait so that the limit holds across both.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -23,10 +24,12 @@ _LOCK = "hashtextextended('affiliate-etl/' || $1, 0)"
 @dataclass(frozen=True, slots=True)
 class Lease:
     """A held account. `held_seconds` is what is left of the longest period in which another process may have sent
-    requests: no request may leave before."""
+    requests: no request may leave before. `confirm` asks the server whether the account is still held, and raises what
+    asyncpg raises where the connection is gone: a process that was suspended has not heard of it yet."""
 
     run_id: int
     held_seconds: float
+    confirm: Callable[[], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -70,9 +73,15 @@ async def hold_account(
     def lost(_: object) -> None:
         on_lost()
 
+    asking = asyncio.Lock()
+
+    async def confirm() -> None:
+        async with asking:
+            await connection.execute("SELECT 1")
+
     connection.add_termination_listener(lost)
     try:
-        yield Lease(run_id, held)
+        yield Lease(run_id, held, confirm)
     finally:
         connection.remove_termination_listener(lost)
         if not connection.is_closed():

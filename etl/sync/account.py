@@ -43,7 +43,7 @@ from etl.sync.loading import Effort, place_of, raw_pages, tried_requests, window
 from etl.sync.logs import KnownRows
 from etl.sync.plan import Asked, Densities, Job, expected_requests, horizon, horizon_start, jobs, lane_key, revisit_job
 from etl.sync.progress import Progress
-from etl.warehouse.engine import acquired
+from etl.warehouse.engine import acquired, warehouse_errors
 from etl.windows import Window
 
 MOST_FAILED_AT_FIRST = 3
@@ -270,11 +270,15 @@ class AccountRun:
                     raise self._refusal
                 if not self._proven:
                     return await self._prove(draft, lane, told)
-        return await self.client.fetch(self.account, draft, lane.pace, told)
+        return await self.client.fetch(self.account, draft, lane.pace, told, may_send=self._still_held)
+
+    async def _still_held(self) -> None:
+        with warehouse_errors():
+            await self.lease.confirm()
 
     async def _prove(self, draft: Draft, lane: Lane, told: Callable[[Try], None]) -> Paid:
         try:
-            paid = await self.client.fetch(self.account, draft, lane.pace, told)
+            paid = await self.client.fetch(self.account, draft, lane.pace, told, may_send=self._still_held)
         except FailAccount as fault:
             self._refusal = fault
             raise

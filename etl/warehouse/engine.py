@@ -58,6 +58,10 @@ NOT_OURS = tuple(state for trouble in _TROUBLES for state in trouble.states)
 a missing database, a read-only server, missing rights, a lock, a disk that fails."""
 
 
+_BROKEN = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+"""What a connection that breaks may raise; the internal error is what asyncpg makes of one that does so in a COPY."""
+
+
 @contextmanager
 def warehouse_errors() -> Iterator[None]:
     """Turns the loss of the warehouse into WarehouseUnreachable; other database errors are programming errors."""
@@ -69,7 +73,7 @@ def warehouse_errors() -> Iterator[None]:
         if trouble is None:
             raise
         raise _unreachable(fault, trouble) from None
-    except (asyncpg.InterfaceError, OSError, TimeoutError) as fault:
+    except _BROKEN as fault:
         raise _unreachable(fault, _AWAY) from None
 
 
@@ -108,7 +112,7 @@ async def connect(dsn: str, *, is_patient: bool = False) -> asyncpg.Connection:
 
 async def close(connection: asyncpg.Connection) -> None:
     """Ends a connection in order where the server takes part, and anyhow where it does not."""
-    with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+    with suppress(*_BROKEN):
         await connection.close(timeout=CLOSE_SECONDS)
 
 
@@ -141,7 +145,7 @@ async def pool(dsn: str, *, size: int) -> AsyncIterator[asyncpg.Pool]:
     finally:
         try:
             await asyncio.wait_for(opened.close(), timeout=CLOSE_SECONDS)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        except _BROKEN:
             opened.terminate()
 
 

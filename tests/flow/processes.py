@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -43,12 +43,14 @@ def configured(
     return path
 
 
-async def launched(config: Path, *arguments: str, now: datetime = EVENING) -> asyncio.subprocess.Process:
-    """Starts the command with the clock of the test's evening, or another."""
+async def launched(
+    config: Path, *arguments: str, now: datetime = EVENING, environ: Mapping[str, str] | None = None
+) -> asyncio.subprocess.Process:
+    """Starts the command with the clock of the test's evening, or another, and more variables of the environment."""
     return await asyncio.create_subprocess_exec(
         *ETL,
         *arguments,
-        env={**os.environ, "ETL_CONFIG": str(config), "ETL_NOW": now.isoformat()},
+        env={**os.environ, "ETL_CONFIG": str(config), "ETL_NOW": now.isoformat(), **(environ or {})},
         cwd=config.parent,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
@@ -63,6 +65,8 @@ async def ended(process: asyncio.subprocess.Process) -> Ended:
     return Ended(process.returncode, out.decode(), err.decode())
 
 
-async def run(config: Path, *arguments: str, now: datetime = EVENING) -> Ended:
+async def run(
+    config: Path, *arguments: str, now: datetime = EVENING, environ: Mapping[str, str] | None = None
+) -> Ended:
     """Runs a command to its end."""
-    return await ended(await launched(config, *arguments, now=now))
+    return await ended(await launched(config, *arguments, now=now, environ=environ))
