@@ -83,7 +83,7 @@ class Client:
         async def once() -> Paid:
             nonlocal attempt
             attempt += 1
-            return await self._try(account, draft, pace, attempt, told, may_send)
+            return await self._try(account, draft, pace, attempt, told=told, may_send=may_send)
 
         return await retrying(self.patience)(once)
 
@@ -93,6 +93,7 @@ class Client:
         draft: Draft,
         pace: Pace,
         attempt: int,
+        *,
         told: Callable[[Try], None],
         may_send: Callable[[], Awaitable[None]],
     ) -> Paid:

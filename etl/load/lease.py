@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ import asyncpg
 from etl.errors import AccountHeld
 from etl.load.upsert import Counts
 
+MOST_SECONDS_TO_BELIEVE = 5.0
+"""An answer that took longer says nothing of now: the process may have been suspended meanwhile."""
 _LOCK = "hashtextextended('affiliate-etl/' || $1, 0)"
 
 
@@ -76,8 +79,12 @@ async def hold_account(
     asking = asyncio.Lock()
 
     async def confirm() -> None:
-        async with asking:
-            await connection.execute("SELECT 1")
+        answered_in = MOST_SECONDS_TO_BELIEVE
+        while answered_in >= MOST_SECONDS_TO_BELIEVE:  # else it is an answer from before a suspension, perhaps
+            async with asking:
+                asked_at = time.monotonic()
+                await connection.execute("SELECT 1")
+            answered_in = time.monotonic() - asked_at
 
     connection.add_termination_listener(lost)
     try:

@@ -80,6 +80,8 @@ def warehouse_errors() -> Iterator[None]:
 def _unreachable(fault: Exception, trouble: _Trouble) -> WarehouseUnreachable:
     # The message names no DSN, which may hold a password, and no detail, which may hold a row.
     said = ": ".join([type(fault).__name__, *str(fault).splitlines()[:1]])
+    if isinstance(fault, asyncpg.InternalClientError):
+        said = "the connection broke"
     return WarehouseUnreachable(
         f"the warehouse {trouble.what} ({said}); {trouble.advice}. What was committed is kept; the next run goes on "
         "from there"

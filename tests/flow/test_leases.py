@@ -69,7 +69,7 @@ async def test_a_process_that_loses_the_account_ends_before_another_begins(wareh
         await until(sandbox, 5, first)
         await lose_lease(night)
         second = await launched(second_of(config), "sync")
-        assert "closed the connection that holds the account" in await told_once(first)
+        await told_once(first)
         last = await ended(second)
         assert last.code == 0, last.err
         assert_one_after_the_other(senders)
@@ -81,16 +81,17 @@ async def test_a_process_that_was_asleep_while_it_lost_the_account_asks_nothing_
     warehouse_dsn: str, tmp_path: Path
 ) -> None:
     """As on a machine that is suspended: the news waits in its socket, beside timers that are long due."""
-    world = small_world(members=4, days=3)
-    async with exchange(world, rate_requests=REQUESTS, rate_period_seconds=PERIOD_SECONDS) as sandbox:
+    async with exchange(small_world(members=2, days=8)) as sandbox:
         night = Night(sandbox, warehouse_dsn)
-        config = configured(tmp_path, night, requests=REQUESTS, period_seconds=PERIOD_SECONDS)
+        config = configured(tmp_path, night, requests=1, period_seconds=1)
         senders = watched(sandbox)
-        first = await launched(config, "sync")
-        await until(sandbox, 5, first)
-        first.send_signal(signal.SIGSTOP)
+        first = await launched(config, "sync", "--stream", "futures_turnover")
+        while await night.rows("SELECT count(*) FROM ops.request") < [(2,)]:
+            assert first.returncode is None
+        first.send_signal(signal.SIGSTOP)  # while it waits for its pace, a second after each answer
         await lose_lease(night)
-        assert (await run(second_of(config), "sync")).code == 0
+        second = second_of(configured(tmp_path, night))
+        assert (await run(second, "sync")).code == 0
         first.send_signal(signal.SIGCONT)
         await told_once(first)
         assert_one_after_the_other(senders)
