@@ -138,7 +138,7 @@ async def test_exchanges_that_quote_whole_requests_make_no_secret_known(
             if not shown:
                 shown.append(command_lines())
 
-        for kind in KINDS:
+        for kind in KINDS if way == HEADERS else ("error", "success", "refused"):
             quoting = leak(kind, canaries.by_source, day=today, midnight=midnight, sent=canaries.sent)
             sandbox.faults[:] = [look, quoting]
             said[kind] = await run(config, "check" if kind == "refused" else "sync")
@@ -183,7 +183,6 @@ async def assert_heals(night: Night, config: Path) -> None:
 BROKEN = {
     "the signature": "import etl.sources.lbank.auth as at; at.digest = lambda params: params[None]",
     "the answer": "import etl.extract.client as at; at.judged = lambda answer, source: answer.body[None]",
-    "the load": "import etl.sync.account as at; at.window_load = lambda *a, **k: 1 / 0",
     "the warehouse": "import etl.load.window as at; at.store_pages = lambda *a: 1 / 0",
     "the DSN": "import etl.warehouse.engine as at; at.asyncpg.create_pool = lambda dsn, **k: {}[1]",
 }
