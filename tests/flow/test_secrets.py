@@ -1,6 +1,7 @@
 """No secret gets out: not by an exchange that quotes what it was sent, nor by an error, a table or the process list."""
 
 import asyncio
+import json
 import os
 import secrets
 import sys
@@ -211,3 +212,21 @@ async def started(config: Path, code: str) -> Ended:
         stderr=asyncio.subprocess.PIPE,
     )
     return await ended(process)
+
+
+# ------------------------------------------------------------------------------------------------ readable files
+
+
+@pytest.mark.parametrize("command", ["status", "plan", "check", "sync", "migrate"])
+async def test_a_configuration_that_others_may_read_is_warned_of_once_by_every_command(
+    warehouse_dsn: str, tmp_path: Path, rsa_key: rsa.RSAPrivateKey, command: str
+) -> None:
+    canaries = Canaries(HEADERS, rsa_key)
+    async with canaries.sandbox as sandbox:
+        config = canaries.configuration(tmp_path, Night(sandbox, canaries.dsn(warehouse_dsn)))
+        config.chmod(0o644)
+        told = await run(config, command)
+        assert told.code == 0, told.err
+        [warning] = [line for line in map(json.loads, told.err.splitlines()) if line["level"] == "warning"]
+        assert f"(mode 0644): chmod 600 {config}" in warning["event"]
+        assert_silent(told.err, canaries.all, command)
