@@ -49,14 +49,15 @@ async def assert_next_run_is_whole(night: Night, config: Path) -> None:
 
 
 @asynccontextmanager
-async def silent(sandbox: Sandbox, *, after: int = 0) -> AsyncIterator[asyncio.Event]:
-    """The exchange stops answering after so many requests; the event is set with the first that gets no answer."""
+async def silent(sandbox: Sandbox, *, after: int = 0, waiting: int = 1) -> AsyncIterator[asyncio.Event]:
+    """The exchange stops answering after so many requests; the event is set once so many wait for an answer."""
     reached, over = asyncio.Event(), asyncio.Event()
 
     async def never(_: web.Request) -> web.StreamResponse | None:
         if len(sandbox.requests) <= after:
             return None
-        reached.set()
+        if len(sandbox.requests) >= after + waiting:
+            reached.set()
         await over.wait()
         return None
 
@@ -193,7 +194,7 @@ async def test_a_check_ends_in_order_and_frees_the_account(warehouse_dsn: str, t
     async with exchange(small_world(members=5, days=5)) as sandbox:
         night = Night(sandbox, warehouse_dsn)
         config = configured(tmp_path, night, sources=("lbank", "coinw", "orderly", "ztdx"))
-        async with silent(sandbox) as reached:
+        async with silent(sandbox, waiting=4) as reached:
             process = await launched(config, "check")
             await reached.wait()
             await interrupted(process, signal.SIGINT)
