@@ -36,7 +36,7 @@ async def check_account(account: Account, client: Client, lease_connection: asyn
     tries: list[Try] = []
     if lease_connection is None:
         return await _ask(account, client, tries, held_seconds=0.0)
-    totals = Totals(outcome="done")
+    totals = Totals(outcome="interrupted")
     longest = max(account.rate(stream).period_seconds for stream in account.streams)
     try:
         async with hold_account(
@@ -105,6 +105,12 @@ def _ahead(sent_at: datetime, answered_at: datetime, server_ms: int) -> float:
 async def check_accounts(
     accounts: Sequence[Account], client: Client, lease_connections: Sequence[asyncpg.Connection | None]
 ) -> list[Finding]:
-    """All accounts side by side."""
+    """All accounts side by side. Raises what ends one of them, once all have ended."""
     pairs = zip(accounts, lease_connections, strict=True)
-    return await asyncio.gather(*(check_account(account, client, connection) for account, connection in pairs))
+    asked = (check_account(account, client, connection) for account, connection in pairs)
+    findings: list[Finding] = []
+    for found in await asyncio.gather(*asked, return_exceptions=True):
+        if isinstance(found, BaseException):
+            raise found
+        findings.append(found)
+    return findings

@@ -23,8 +23,6 @@ from etl.query.tables import status_tables
 from etl.sync.plan import Asked, total_seconds
 from etl.sync.run import Outcome, exit_code
 from etl.warehouse import embedded
-from etl.warehouse.engine import dsn_of
-from etl.warehouse.migrate import migrate as migrate_warehouse
 from etl.warehouse.migrate import migration_sql
 
 app = typer.Typer(
@@ -280,8 +278,7 @@ def migrate(
     if sql:
         sys.stdout.write(migration_sql())
         return
-    settings = commands.warehouse_settings(_config(context, config))
-    commands.run_to_end(migrate_warehouse(dsn_of(settings)))
+    commands.run_to_end(commands.migrate(_config(context, config)))
     output.out.print("the warehouse is migrated")
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from collections.abc import Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +17,7 @@ from etl.config import Config, WarehouseSettings, load, load_warehouse
 from etl.errors import ConfigurationError, EtlError, WarehouseNotMigrated, WarehouseUnreachable
 from etl.extract.client import open_client
 from etl.extract.retry import Patience
+from etl.interruption import Interruption
 from etl.load.coverage import read_coverage
 from etl.load.roster import read_members
 from etl.query.density import read_density
@@ -28,7 +27,8 @@ from etl.sources import SOURCES
 from etl.stream import Account, Roster
 from etl.sync.plan import Asked, PlannedStream, chosen, plan_account
 from etl.sync.run import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, EXIT_WAREHOUSE, Outcome, Runner
-from etl.warehouse.engine import connect, dsn_of, pool, require_migrated
+from etl.warehouse.engine import connected, dsn_of, pool
+from etl.warehouse.migrate import migrate as migrate_warehouse
 
 DEFAULT_CONFIG = Path("etl.toml")
 POOL_SIZE = 8
@@ -38,12 +38,18 @@ _Result = TypeVar("_Result")
 def run_to_end(command: Coroutine[Any, Any, _Result]) -> _Result:
     """Runs a command. SIGINT and SIGTERM roll back what is in flight; a second one leaves at once.
 
-    Ends the process with the exit code of DESIGN section 4 when the command fails or is interrupted."""
-    try:
-        return asyncio.run(_interruptible(command))
-    except (KeyboardInterrupt, asyncio.CancelledError):
-        output.tell("warning", "interrupted: what was in flight is rolled back, what was committed is kept")
-        raise SystemExit(EXIT_INTERRUPTED) from None
+    Ends the process with the exit code of DESIGN section 4 when the command is interrupted."""
+    with Interruption(_say_interrupted, exit_code=EXIT_INTERRUPTED) as interruption:
+        try:
+            return interruption.run(command)
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            interruption.tell()
+            raise SystemExit(EXIT_INTERRUPTED) from None
+
+
+def _say_interrupted() -> None:
+    output.tell("warning", "interrupted: what was in flight is rolled back, what was committed is kept")
+    output.err.show_cursor()
 
 
 @contextmanager
@@ -59,29 +65,27 @@ def exit_codes() -> Iterator[None]:
         ) from None
 
 
-async def _interruptible(command: Coroutine[Any, Any, _Result]) -> _Result:
-    task, loop = asyncio.ensure_future(command), asyncio.get_running_loop()
-
-    def stop() -> None:
-        if task.cancelling():
-            os._exit(EXIT_INTERRUPTED)
-        task.cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
-    return await task
-
-
 def configuration(path: Path | None) -> Config:
-    """The whole configuration, accounts and all."""
-    return load(path or DEFAULT_CONFIG, SOURCES)
+    """The whole configuration, accounts and all, after saying what a person should see to in it."""
+    return _warned(load(path or DEFAULT_CONFIG, SOURCES))
 
 
 def warehouse_settings(path: Path | None) -> WarehouseSettings:
     """Only the `[warehouse]` table, for commands that need no account; the defaults where there is no file."""
     if path is None and not DEFAULT_CONFIG.exists():
         return WarehouseSettings()
-    return load_warehouse(path or DEFAULT_CONFIG)
+    return _warned(load_warehouse(path or DEFAULT_CONFIG)).warehouse
+
+
+def _warned(config: Config) -> Config:
+    for warning in config.warnings:
+        output.tell("warning", warning)
+    return config
+
+
+async def migrate(path: Path | None) -> None:
+    """`etl migrate`: brings the warehouse to the shape of this program."""
+    await migrate_warehouse(await asyncio.to_thread(dsn_of, warehouse_settings(path)))
 
 
 async def run(path: Path | None, accounts: Sequence[str], streams: Sequence[str], asked: Asked) -> list[Outcome]:
@@ -91,9 +95,8 @@ async def run(path: Path | None, accounts: Sequence[str], streams: Sequence[str]
     picked = _accounts(config, accounts, streams)
     _say_what_is_left_out(picked, asked)
     dsn = await asyncio.to_thread(dsn_of, config.warehouse)
-    connection = await connect(dsn)
-    await require_migrated(connection)
-    await connection.close()
+    async with connected(dsn):
+        pass  # a warehouse that is away or not migrated is told before anything else
     with output.progress() as progress:
         async with pool(dsn, size=POOL_SIZE) as connections, open_client(process_clock()) as client:
             runner = Runner(dsn, connections, client, progress, config.warehouse.raw_retention_days)
@@ -102,13 +105,10 @@ async def run(path: Path | None, accounts: Sequence[str], streams: Sequence[str]
 
 async def restated(path: Path | None, outcomes: Sequence[Outcome], *, most: int) -> list[Restated]:
     """The first `most` values that runs found to have changed since they were final."""
-    settings = warehouse_settings(path)
-    connection = await connect(await asyncio.to_thread(dsn_of, settings))
-    try:
+    settings = load_warehouse(path or DEFAULT_CONFIG).warehouse
+    async with connected(await asyncio.to_thread(dsn_of, settings)) as connection:
         runs = [outcome.totals.run_id for outcome in outcomes if outcome.totals.run_id is not None]
         return await read_restated(connection, runs, most=most)
-    finally:
-        await connection.close()
 
 
 def _accounts(config: Config, accounts: Sequence[str], streams: Sequence[str]) -> list[Account]:
@@ -127,11 +127,9 @@ async def plan(path: Path | None, accounts: Sequence[str], streams: Sequence[str
     """`etl plan`: what a sync or a backfill would cost. Calls no exchange."""
     config = configuration(path)
     picked = _accounts(config, accounts, streams)
-    connection = await connect(await asyncio.to_thread(dsn_of, config.warehouse))
-    try:
-        await require_migrated(connection)
-        clock = process_clock()
-        lines: list[PlannedStream] = []
+    clock = process_clock()
+    lines: list[PlannedStream] = []
+    async with connected(await asyncio.to_thread(dsn_of, config.warehouse)) as connection:
         for account in picked:
             lines += plan_account(
                 account,
@@ -141,42 +139,28 @@ async def plan(path: Path | None, accounts: Sequence[str], streams: Sequence[str
                 density=await read_density(connection, account.name),
                 today=account.today(clock()),
             )
-        return lines
-    finally:
-        await connection.close()
+    return lines
 
 
 async def status(path: Path | None) -> Status:
     """`etl status`: what the warehouse has of the configured accounts."""
     config = configuration(path)
-    connection = await connect(await asyncio.to_thread(dsn_of, config.warehouse))
-    try:
-        await require_migrated(connection)
+    async with connected(await asyncio.to_thread(dsn_of, config.warehouse)) as connection:
         return await read_status(connection, config.accounts, process_clock()())
-    finally:
-        await connection.close()
 
 
 async def check(path: Path | None, accounts: Sequence[str]) -> list[Finding]:
     """`etl check`: the warehouse, then each account by one request."""
     config = configuration(path)
     picked = _accounts(config, accounts, ())
-    findings: list[Finding] = []
-    connections: list[asyncpg.Connection | None] = [None] * len(picked)
-    try:
-        dsn = await asyncio.to_thread(dsn_of, config.warehouse)
-        probe = await connect(dsn)
+    async with AsyncExitStack() as opened:
+        client = open_client(process_clock(), patience=Patience(attempts=2), timeout_seconds=20)
+        asking = await opened.enter_async_context(client)
+        connections: list[asyncpg.Connection | None] = [None] * len(picked)
         try:
-            await require_migrated(probe)
-        finally:
-            await probe.close()
-        connections = [await connect(dsn) for _ in picked]
-        findings.append(Finding("warehouse", True, "Postgres answers and is migrated"))
-    except (WarehouseUnreachable, WarehouseNotMigrated) as fault:
-        findings.append(Finding("warehouse", False, str(fault)))
-    async with open_client(process_clock(), patience=Patience(attempts=2), timeout_seconds=20) as client:
-        findings += await check_accounts(picked, client, connections)
-    for connection in connections:
-        if connection is not None:
-            await connection.close()
-    return findings
+            dsn = await asyncio.to_thread(dsn_of, config.warehouse)
+            connections = [await opened.enter_async_context(connected(dsn)) for _ in picked]
+            warehouse = Finding("warehouse", True, "Postgres answers and is migrated")
+        except (WarehouseUnreachable, WarehouseNotMigrated) as fault:
+            warehouse = Finding("warehouse", False, str(fault))
+        return [warehouse, *await check_accounts(picked, asking, connections)]

@@ -9,15 +9,18 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from etl.errors import ConfigurationError
+from etl.exposure import exposed, secrets_of
 from etl.stream import Account, Rate, Source, Stream
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -36,6 +39,28 @@ def _day(value: object) -> object:
     if not isinstance(value, str | date):
         raise ValueError("must be a day, such as 2026-01-31")  # noqa: TRY004  # pydantic wants ValueError
     return value
+
+
+_THIS_MACHINE = (ip_network("127.0.0.0/8"), ip_network("::1"))
+
+
+def _encrypted(base_url: str) -> str:
+    """https, or http to this machine, where nobody listens between."""
+    address = urlsplit(base_url)
+    if address.scheme == "http" and not _is_this_machine(address.hostname or ""):
+        raise ValueError(
+            "must begin with https:// (over http the credentials could be read on the way; only this machine itself, "
+            "localhost or 127.0.0.1, may be asked so)"
+        )
+    return base_url
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return any(address in network for network in _THIS_MACHINE)
 
 
 FIRST_DAY = date(2000, 1, 1)
@@ -78,7 +103,9 @@ class AccountSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     start_date: Annotated[date, BeforeValidator(_day), Field(ge=FIRST_DAY)]
-    base_url: str | None = Field(None, pattern=r"^https?://[^\s/@?#]+(/[^\s?#@]*)?$")
+    base_url: Annotated[
+        str | None, Field(pattern=r"^https?://[^\s/@?#]+(/[^\s?#@]*)?$"), AfterValidator(_encrypted)
+    ] = None
     day_zone: ZoneName | None = None
     rate_scope: Literal["account", "ip"] = "account"
     rate_limit: RateSettings | None = None
@@ -87,18 +114,21 @@ class AccountSettings(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything that etl.toml says, checked."""
+    """Everything that etl.toml says, checked. `warnings` are what a person should see to, one sentence each."""
 
     path: Path
     warehouse: WarehouseSettings
     schedule: ScheduleSettings
     accounts: tuple[Account, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def load(path: Path, sources: Iterable[Source], environ: Mapping[str, str] | None = None) -> Config:
     """The configuration in `path`. Raises ConfigurationError with every fault, each with its key's path."""
     faults: list[str] = []
-    document = _resolved(_read(path), (), os.environ if environ is None else environ, path.parent, faults)
+    written = _read(path)
+    outside = _Outside(os.environ if environ is None else environ, path.parent, faults)
+    document = outside.resolved(written, ())
     known = ("warehouse", "schedule", "accounts")
     faults += [f"{key}: unknown key (known are {', '.join(known)})" for key in document if key not in known]
     warehouse = _warehouse(path, document, faults)
@@ -106,18 +136,24 @@ def load(path: Path, sources: Iterable[Source], environ: Mapping[str, str] | Non
     accounts = _accounts(document.get("accounts", {}), {source.name: source for source in sources}, faults)
     if faults or warehouse is None or schedule is None:
         raise _told(path, faults)
-    return Config(path, warehouse, schedule, tuple(accounts))
+    secrets = {
+        secret for each in (warehouse, *(account.settings for account in accounts)) for secret in secrets_of(each)
+    }
+    warnings = exposed(path, written, outside.files, secrets=secrets)
+    return Config(path, warehouse, schedule, tuple(accounts), warnings)
 
 
-def load_warehouse(path: Path, environ: Mapping[str, str] | None = None) -> WarehouseSettings:
-    """Only the `[warehouse]` table of `path`: what commands need that call no exchange."""
+def load_warehouse(path: Path, environ: Mapping[str, str] | None = None) -> Config:
+    """The configuration in `path` without its schedule and accounts, which may be wrong or refer to what is not set:
+    what commands need that call no exchange."""
     faults: list[str] = []
-    table = {"warehouse": _read(path).get("warehouse", {})}
-    document = _resolved(table, (), os.environ if environ is None else environ, path.parent, faults)
-    warehouse = _warehouse(path, document, faults)
+    written = {"warehouse": _read(path).get("warehouse", {})}
+    outside = _Outside(os.environ if environ is None else environ, path.parent, faults)
+    warehouse = _warehouse(path, outside.resolved(written, ()), faults)
     if faults or warehouse is None:
         raise _told(path, faults)
-    return warehouse
+    warnings = exposed(path, written, outside.files, secrets=set(secrets_of(warehouse)))
+    return Config(path, warehouse, ScheduleSettings(), (), warnings)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -202,36 +238,49 @@ def _checked(model: type[_Model], table: Any, place: str, faults: list[str]) -> 
         return None
 
 
-def _resolved(value: Any, at: tuple[str, ...], environ: Mapping[str, str], folder: Path, faults: list[str]) -> Any:
-    """`value` with every `${NAME}` replaced and every `key_file` read into `key`."""
-    if isinstance(value, dict):
+@dataclass(frozen=True, slots=True)
+class _Outside:
+    """What values are taken from beside the file itself: the environment, and `files`, those read so far."""
+
+    environ: Mapping[str, str]
+    folder: Path
+    faults: list[str]
+    files: list[Path] = field(default_factory=list)
+
+    def resolved(self, value: Any, at: tuple[str, ...]) -> Any:
+        """`value` with every `${NAME}` replaced and every `key_file` read into `key`."""
+        if isinstance(value, dict):
+            return self._table(value, at)
+        if isinstance(value, list):
+            return [self.resolved(inner, (*at, str(n))) for n, inner in enumerate(value)]
+        return self._text(value, at) if isinstance(value, str) else value
+
+    def _table(self, value: dict[str, Any], at: tuple[str, ...]) -> dict[str, Any]:
         table: dict[str, Any] = {}
         for key, inner in value.items():
             if not key.isprintable():
-                faults.append(f"{'.'.join(at)}: the key {key!r} holds a control character")
-            resolved = _resolved(inner, (*at, key), environ, folder, faults)
+                self.faults.append(f"{'.'.join(at)}: the key {key!r} holds a control character")
+            resolved = self.resolved(inner, (*at, key))
             if key.endswith("_file") and isinstance(resolved, str):
-                table[key.removesuffix("_file")] = _contents(folder / resolved, (*at, key), faults)
+                table[key.removesuffix("_file")] = self._contents(self.folder / Path(resolved).expanduser(), (*at, key))
             else:
                 table[key] = resolved
         return table
-    if isinstance(value, list):
-        return [_resolved(inner, (*at, str(n)), environ, folder, faults) for n, inner in enumerate(value)]
-    if isinstance(value, str):
+
+    def _text(self, value: str, at: tuple[str, ...]) -> str:
         if _CONTROL.search(value):
-            faults.append(f"{'.'.join(at)}: holds a control character")
-        missing = [name for name in _VARIABLE.findall(value) if not environ.get(name)]
-        faults.extend(f"{'.'.join(at)}: the environment variable {name} is not set, or empty" for name in missing)
-        return _VARIABLE.sub(lambda match: environ.get(match[1]) or "?", value)
-    return value
+            self.faults.append(f"{'.'.join(at)}: holds a control character")
+        missing = [name for name in _VARIABLE.findall(value) if not self.environ.get(name)]
+        self.faults.extend(f"{'.'.join(at)}: the environment variable {name} is not set, or empty" for name in missing)
+        return _VARIABLE.sub(lambda match: self.environ.get(match[1]) or "?", value)
 
-
-def _contents(path: Path, at: tuple[str, ...], faults: list[str]) -> str:
-    try:
-        contents = path.expanduser().read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as fault:
-        faults.append(f"{'.'.join(at)}: {path} cannot be read ({fault.__class__.__name__})")
-        return "?"
-    if _CONTROL.search(contents):
-        faults.append(f"{'.'.join(at)}: {path} holds a control character")
-    return contents
+    def _contents(self, path: Path, at: tuple[str, ...]) -> str:
+        try:
+            contents = path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as fault:
+            self.faults.append(f"{'.'.join(at)}: {path} cannot be read ({fault.__class__.__name__})")
+            return "?"
+        self.files.append(path)
+        if _CONTROL.search(contents):
+            self.faults.append(f"{'.'.join(at)}: {path} holds a control character")
+        return contents

@@ -56,6 +56,8 @@ async def run(*, members: int, days: int) -> int:
     requests, period_seconds = LIMITS["lbank"]
     async with Sandbox(world, rate_requests=requests, rate_period_seconds=period_seconds) as sandbox:
         path = FOLDER / "etl.toml"
+        path.unlink(missing_ok=True)
+        path.touch(mode=0o600)
         path.write_text(_config_text(path, sandbox, days), encoding="utf-8")
         say(f"Simulated LBank, CoinW, Orderly and ZTDX: {members} members, {days} days, at {sandbox.url}")
         say(f"LBank's limit is scaled up: {requests} requests per {period_seconds:g} s, not 5 per 10 s\n")

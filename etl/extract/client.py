@@ -8,26 +8,25 @@ from __future__ import annotations
 
 import secrets
 import string
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import parse_qsl, quote
+from urllib.parse import urlsplit
 
 import aiohttp
-from pydantic import SecretStr
 from yarl import URL
 
 from etl.errors import AccessRefused, AnswerUnreadable, ConnectionBroken, EtlError, RateLimited
 from etl.extract.pace import Pace
 from etl.extract.request import Answer, judged
 from etl.extract.retry import Patience, retrying
+from etl.extract.secrecy import bytes_without_secrets, secrets_in, without_secrets
 from etl.stream import Account, Draft, Request
 from etl.windows import epoch_ms
 
-LONGEST_MESSAGE = 500
 LARGEST_BODY = 64 * 1024 * 1024
 _NONCE_ALPHABET = string.ascii_letters + string.digits
 _NONCE_LENGTH = 35  # lbank-affiliate.md via FACTS: echostr has 30-40 letters and digits
@@ -56,6 +55,10 @@ class Paid:
     received_at: datetime
 
 
+async def _at_will() -> None:
+    """Where nobody minds."""
+
+
 @dataclass(slots=True)
 class Client:
     """Talks to providers over one aiohttp session. `clock` gives the wall time that requests are signed with."""
@@ -64,18 +67,36 @@ class Client:
     clock: Callable[[], datetime]
     patience: Patience = field(default_factory=Patience)
 
-    async def fetch(self, account: Account, draft: Draft, pace: Pace, told: Callable[[Try], None]) -> Paid:
-        """The judged answer to `draft`, retried as `patience` allows. Each try is passed to `told`."""
+    async def fetch(
+        self,
+        account: Account,
+        draft: Draft,
+        pace: Pace,
+        told: Callable[[Try], None],
+        *,
+        may_send: Callable[[], Awaitable[None]] = _at_will,
+    ) -> Paid:
+        """The judged answer to `draft`, retried as `patience` allows. Each try is passed to `told`. `may_send` is asked
+        when a try's turn has come, and raises where it must not be sent any more."""
         attempt = 0
 
         async def once() -> Paid:
             nonlocal attempt
             attempt += 1
-            return await self._try(account, draft, pace, attempt, told)
+            return await self._try(account, draft, pace, attempt, told=told, may_send=may_send)
 
         return await retrying(self.patience)(once)
 
-    async def _try(self, account: Account, draft: Draft, pace: Pace, attempt: int, told: Callable[[Try], None]) -> Paid:
+    async def _try(
+        self,
+        account: Account,
+        draft: Draft,
+        pace: Pace,
+        attempt: int,
+        *,
+        told: Callable[[Try], None],
+        may_send: Callable[[], Awaitable[None]],
+    ) -> Paid:
         sent_at: datetime | None = None
         answer: Answer | None = None
         request: Request | None = None
@@ -83,11 +104,12 @@ class Client:
         try:
             self._refuse_expired(account)
             async with pace.slot():
+                await may_send()
                 sent_at = self.clock()
                 request = account.source.sign(draft, account.settings, timestamp_ms=epoch_ms(sent_at), nonce=_nonce())
                 response = await self._send(account, request)
             async with response:
-                answer = await _read(response)
+                answer = await _read(response, secrets_in(account, draft, request))
             payload = judged(answer, account.source)
             outcome = "ok"
             return Paid(draft, answer, payload, sent_at, self.clock())
@@ -97,7 +119,7 @@ class Client:
             raise ConnectionBroken(f"no whole answer from {account.base_url}: {_described(fault)}") from None
         except EtlError as fault:
             if request is not None:
-                fault.args = (without_secrets(str(fault), account, draft, request),)
+                fault.args = (without_secrets(str(fault), secrets_in(account, draft, request)),)
             outcome = f"{type(fault).__name__}: {fault}"
             if isinstance(fault, RateLimited):
                 pace.slow_down()
@@ -144,25 +166,8 @@ async def open_client(
         yield Client(session, clock, patience or Patience())
 
 
-def without_secrets(message: str, account: Account, draft: Draft, request: Request) -> str:
-    """A provider's message without what only the signed request knew, since it may quote the request, and without
-    what Postgres cannot hold."""
-    configured = (value for _, value in account.settings if isinstance(value, SecretStr))
-    query = parse_qsl(request.target.partition("?")[2], keep_blank_values=True)
-    sent = [
-        value
-        for name, value in [*query, *request.headers.items()]
-        if name not in draft.params and name != "Content-Type"
-    ]
-    keys = [value.get_secret_value() for value in configured]
-    bare = [key.rpartition(":")[2] for key in keys]  # a key may carry the name of its kind, as in ed25519:…
-    secret = {*keys, *bare, *(value for value in sent if len(value) >= 16)}
-    for value in sorted(filter(None, secret), key=len, reverse=True):
-        message = message.replace(value, "***").replace(quote(value, safe=""), "***")
-    return message.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()[:LONGEST_MESSAGE]
-
-
-async def _read(response: aiohttp.ClientResponse) -> Answer:
+async def _read(response: aiohttp.ClientResponse, hidden: Iterable[str]) -> Answer:
+    """The answer as it arrived, but for secrets that it quotes: they get no further than here."""
     chunks, size = [], 0
     async for chunk in response.content.iter_chunked(1 << 18):
         chunks.append(chunk)
@@ -171,8 +176,21 @@ async def _read(response: aiohttp.ClientResponse) -> Answer:
             raise AnswerUnreadable(f"the answer is larger than {LARGEST_BODY} bytes")
     headers = response.headers
     return Answer(
-        response.status, b"".join(chunks), _retry_after(headers.get("Retry-After")), _date(headers.get("Date"))
+        response.status,
+        bytes_without_secrets(b"".join(chunks), hidden),
+        retry_after_seconds=_retry_after(headers.get("Retry-After")),
+        date=_date(headers.get("Date")),
+        redirects_to=_place(headers.get("Location")),
     )
+
+
+def _place(location: str | None) -> str | None:
+    """Scheme and host of a Location header; its path and query may quote the request."""
+    try:
+        place = urlsplit(location or "")
+    except ValueError:
+        return None
+    return f"{place.scheme}://{place.hostname}" if place.scheme and place.hostname else None
 
 
 def _date(value: str | None) -> datetime | None:
@@ -190,6 +208,9 @@ def _retry_after(value: str | None) -> float | None:
 
 
 def _described(fault: Exception) -> str:
+    if isinstance(fault, aiohttp.ClientConnectorCertificateError):
+        why = getattr(fault.certificate_error, "verify_message", "") or "it is for another host"
+        return f"its certificate is not trusted ({why}), nothing was sent"
     if isinstance(fault, aiohttp.ClientConnectorError):
         return f"cannot connect ({fault.os_error.strerror or type(fault.os_error).__name__})"
     if isinstance(fault, TimeoutError):

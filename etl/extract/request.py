@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from etl.errors import AnswerUnreadable, ConnectionBroken, ProviderBusy, RateLimited
+from etl.errors import AnswerUnreadable, ConnectionBroken, EndpointClosed, ProviderBusy, RateLimited
 from etl.stream import Account, Draft, Params, Partition, Source, Stream
 from etl.windows import Window
 
@@ -18,12 +18,14 @@ MOST_NESTED = 100
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer as it arrived; `date` is the server's clock in its Date header, of whole seconds."""
+    """An HTTP answer as it arrived; `date` is the server's clock in its Date header, of whole seconds, `redirects_to`
+    scheme and host of a Location header."""
 
     http_status: int
     body: bytes
     retry_after_seconds: float | None = None
     date: datetime | None = None
+    redirects_to: str | None = None
 
 
 Drafter = Callable[[Params], Draft]
@@ -58,7 +60,8 @@ def _drafts(stream: Stream, partition: Partition, span: Params) -> Drafter:
 def judged(answer: Answer, source: Source) -> Any:
     """The payload of an answer, numbers as int or Decimal; or the error that says what happens next.
 
-    HTTP 429 and 5xx are passing whatever their body; a body that breaks off is a broken connection."""
+    HTTP 429 and 5xx are passing whatever their body; a body that breaks off is a broken connection. A redirect is not
+    followed: the endpoint is not where it was asked."""
     if answer.http_status == 429:
         raise RateLimited(
             f"{source.title} answered HTTP 429, too many requests", delay_seconds=answer.retry_after_seconds
@@ -66,6 +69,12 @@ def judged(answer: Answer, source: Source) -> Any:
     if answer.http_status >= 500:
         raise ProviderBusy(
             f"{source.title} answered HTTP {answer.http_status}", delay_seconds=answer.retry_after_seconds
+        )
+    if 300 <= answer.http_status < 400:
+        place = answer.redirects_to or "another path"
+        raise EndpointClosed(
+            f"{source.title} answered HTTP {answer.http_status}, a redirect to {place}, which is not followed, "
+            "since it would take the credentials there; check base_url"
         )
     try:
         document = decoded(answer.body)

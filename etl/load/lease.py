@@ -6,9 +6,11 @@ must wait so that the limit holds across both.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -17,16 +19,20 @@ import asyncpg
 from etl.errors import AccountHeld
 from etl.load.upsert import Counts
 
+MOST_SECONDS_TO_BELIEVE = 5.0
+"""An answer that took longer says nothing of now: the process may have been suspended meanwhile."""
 _LOCK = "hashtextextended('affiliate-etl/' || $1, 0)"
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
     """A held account. `held_seconds` is what is left of the longest period in which another process may have sent
-    requests: no request may leave before."""
+    requests: no request may leave before. `confirm` asks the server whether the account is still held, and raises what
+    asyncpg raises where the connection is gone: a process that was suspended has not heard of it yet."""
 
     run_id: int
     held_seconds: float
+    confirm: Callable[[], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -73,9 +79,19 @@ async def hold_account(
     def lost(_: object) -> None:
         on_lost()
 
+    asking = asyncio.Lock()
+
+    async def confirm() -> None:
+        answered_in = MOST_SECONDS_TO_BELIEVE
+        while answered_in >= MOST_SECONDS_TO_BELIEVE:  # else it is an answer from before a suspension, perhaps
+            async with asking:
+                asked_at = time.monotonic()
+                await connection.execute("SELECT 1")
+            answered_in = time.monotonic() - asked_at
+
     connection.add_termination_listener(lost)
     try:
-        yield Lease(run_id, held)
+        yield Lease(run_id, held, confirm)
     finally:
         connection.remove_termination_listener(lost)
         if not connection.is_closed():

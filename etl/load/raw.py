@@ -1,4 +1,5 @@
-"""Keeps answers byte for byte (`raw.page`) and a record of every request tried (`ops.request`)."""
+"""Keeps answers byte for byte, but for secrets that they quote (`raw.page`), and a record of every request tried
+(`ops.request`)."""
 
 from __future__ import annotations
 

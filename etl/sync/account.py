@@ -43,7 +43,7 @@ from etl.sync.loading import Effort, place_of, raw_pages, tried_requests, window
 from etl.sync.logs import KnownRows
 from etl.sync.plan import Asked, Densities, Job, expected_requests, horizon, horizon_start, jobs, lane_key, revisit_job
 from etl.sync.progress import Progress
-from etl.warehouse.engine import acquired
+from etl.warehouse.engine import acquired, warehouse_errors
 from etl.windows import Window
 
 MOST_FAILED_AT_FIRST = 3
@@ -178,8 +178,7 @@ class AccountRun:
 
     async def _attempt(self, job: Job, lane: Lane) -> None:
         if lane.down:
-            self.totals.failures += 1
-            self.progress.left(self.account.name, str(job))
+            self._leave(job)
             return
         effort = Effort()
         try:
@@ -189,6 +188,9 @@ class AccountRun:
             await self._record(job, effort, fault)
             raise
         except (FailWindow, TryAgain) as fault:
+            if lane.is_closed and not effort.tries:
+                self._leave(job)
+                return
             lane.failures_in_a_row = lane.failures_in_a_row + 1 if isinstance(fault, TryAgain) else 0
             lane.is_closed = lane.is_closed or isinstance(fault, EndpointClosed)
             self.totals.failures += 1
@@ -200,6 +202,10 @@ class AccountRun:
                 state = "closed" if lane.is_closed else "taken to be down"
                 message = f"{job.stream.path} is {state}; its other windows are left for the next run"
                 self.progress.failed(self.account.name, job.stream.name, message)
+
+    def _leave(self, job: Job) -> None:
+        self.totals.failures += 1
+        self.progress.left(self.account.name, str(job))
 
     async def _read_and_load(self, job: Job, lane: Lane, effort: Effort) -> None:
         def told(tried: Try) -> None:
@@ -270,13 +276,19 @@ class AccountRun:
             async with self._proving:
                 if self._refusal is not None:
                     raise self._refusal
+                if lane.is_closed:
+                    raise EndpointClosed("the endpoint is closed, nothing was asked")
                 if not self._proven:
                     return await self._prove(draft, lane, told)
-        return await self.client.fetch(self.account, draft, lane.pace, told)
+        return await self.client.fetch(self.account, draft, lane.pace, told, may_send=self._still_held)
+
+    async def _still_held(self) -> None:
+        with warehouse_errors():
+            await self.lease.confirm()
 
     async def _prove(self, draft: Draft, lane: Lane, told: Callable[[Try], None]) -> Paid:
         try:
-            paid = await self.client.fetch(self.account, draft, lane.pace, told)
+            paid = await self.client.fetch(self.account, draft, lane.pace, told, may_send=self._still_held)
         except FailAccount as fault:
             self._refusal = fault
             raise

@@ -24,7 +24,7 @@ from etl.sync.lanes import Lane
 from etl.sync.plan import Asked, lane_key
 from etl.sync.progress import Progress
 from etl.sync.replay import AccountReplay
-from etl.warehouse.engine import acquired, connect, warehouse_errors
+from etl.warehouse.engine import acquired, close, connect, warehouse_errors
 
 Work = Callable[[Account, Lease, Totals], Awaitable[None]]
 """What is done with an account while its lease is held."""
@@ -118,7 +118,7 @@ class Runner:
                 ) from None
             raise
         finally:
-            connection.terminate() if lost else await connection.close()
+            connection.terminate() if lost else await close(connection)
 
     async def _judge(self, account: Account, lease: Lease, totals: Totals, work: Work) -> None:
         """Does the work, and puts down how it ended."""

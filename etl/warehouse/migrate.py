@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import logging
+from functools import partial
 from importlib.resources import files
 
 from alembic import command
@@ -65,7 +66,8 @@ async def migrate(dsn: str, *, to: str = "head") -> None:
 
     Raises WarehouseNotMigrated where the warehouse is of a newer program, WarehouseUnreachable where the server is
     away, another session is in the way, or rights are missing."""
-    engine = create_async_engine("postgresql+asyncpg://", async_creator=lambda: connect(dsn), poolclass=NullPool)
+    creator = partial(connect, dsn, is_patient=True)  # env.py says how long a statement may take
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=creator, poolclass=NullPool)
     try:
         with warehouse_errors():
             async with engine.begin() as connection:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -38,16 +38,21 @@ def configured(
     accounts = [account for account in told.split("\n\n") if any(f"[accounts.{each}-" in account for each in sources)]
     text = f'[warehouse]\ndsn = "{night.dsn}"\n\n' + "\n\n".join(accounts)
     path = folder / "etl.toml"
+    path.touch(mode=0o600)
     path.write_text(text.replace(night.sandbox.secret_key, secret or night.sandbox.secret_key), encoding="utf-8")
     return path
 
 
-async def launched(config: Path, *arguments: str, now: datetime = EVENING) -> asyncio.subprocess.Process:
-    """Starts the command with the clock of the test's evening, or another."""
+async def launched(
+    config: Path, *arguments: str, now: datetime | None = EVENING, environ: Mapping[str, str] | None = None
+) -> asyncio.subprocess.Process:
+    """Starts the command with the clock of the test's evening, another or (None) the real one, and more variables of
+    the environment."""
+    clock = {} if now is None else {"ETL_NOW": now.isoformat()}
     return await asyncio.create_subprocess_exec(
         *ETL,
         *arguments,
-        env={**os.environ, "ETL_CONFIG": str(config), "ETL_NOW": now.isoformat()},
+        env={**os.environ, "ETL_CONFIG": str(config), **clock, **(environ or {})},
         cwd=config.parent,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
@@ -62,6 +67,8 @@ async def ended(process: asyncio.subprocess.Process) -> Ended:
     return Ended(process.returncode, out.decode(), err.decode())
 
 
-async def run(config: Path, *arguments: str, now: datetime = EVENING) -> Ended:
+async def run(
+    config: Path, *arguments: str, now: datetime | None = EVENING, environ: Mapping[str, str] | None = None
+) -> Ended:
     """Runs a command to its end."""
-    return await ended(await launched(config, *arguments, now=now))
+    return await ended(await launched(config, *arguments, now=now, environ=environ))

@@ -1,14 +1,12 @@
-"""A run that is killed or stopped costs at most what was in flight, and the next one makes it whole."""
+"""A run that is killed costs at most what was in flight, and the next one makes it whole."""
 
 import asyncio
 import signal
-import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from random import Random
 
-import pytest
 from aiohttp import web
 
 from etl.sandbox.server import Sandbox
@@ -84,24 +82,6 @@ async def test_ten_kills_at_random_moments_end_like_an_undisturbed_run(
             assert await night.rows(query) == await undisturbed.rows(query), query
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_an_interrupted_run_exits_130_and_frees_the_account(
-    warehouse_dsn: str, tmp_path: Path, number: signal.Signals
-) -> None:
-    async with exchange(small_world(), rate_requests=REQUESTS, rate_period_seconds=PERIOD_SECONDS) as sandbox:
-        night = Night(sandbox, warehouse_dsn)
-        config = configured(tmp_path, night, requests=REQUESTS, period_seconds=PERIOD_SECONDS)
-        process = await launched(config, "sync")
-        await until(sandbox, 30, process)
-        process.send_signal(number)
-        stopped = await asyncio.wait_for(ended(process), timeout=5)
-        assert stopped.code == 130
-        assert "Traceback" not in stopped.err
-        assert await night.rows("SELECT outcome FROM ops.run") == [("interrupted",)]
-        assert (await run(config, "sync")).code == 0
-        await assert_equals_world(night)
-
-
 async def test_a_second_run_of_the_same_account_says_who_holds_it(warehouse_dsn: str, tmp_path: Path) -> None:
     async with exchange(small_world()) as sandbox:
         night = Night(sandbox, warehouse_dsn)
@@ -113,20 +93,3 @@ async def test_a_second_run_of_the_same_account_says_who_holds_it(warehouse_dsn:
         assert f"process {first.pid}" in second.err
         first.send_signal(signal.SIGTERM)
         assert (await ended(first)).code == 130
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_an_interruption_while_the_program_is_still_imported_exits_130(number: signal.Signals) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-X", "importtime", "-m", "etl", "db", "url", "--config", "none.toml"),
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    assert process.stderr is not None
-    async for line in process.stderr:
-        if line.rstrip().endswith(b"etl.errors"):  # one of the first of some hundred modules
-            process.send_signal(number)
-            break
-    said = await process.stderr.read()
-    assert await process.wait() == 130
-    assert b"Traceback" not in said

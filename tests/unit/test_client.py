@@ -255,6 +255,20 @@ async def test_a_provider_that_quotes_the_request_in_its_message_makes_no_secret
     assert_silent(fault, tries, [request.query["sign"] for request in exchange.requests])
 
 
+async def test_a_secret_that_is_plain_only_in_the_message_is_not_told() -> None:
+    """As where JSON spells every character as a number."""
+
+    def quoting(request: web.Request) -> web.StreamResponse:
+        spelled = "".join(f"\\u{ord(character):04x}" for character in f"bad key {API_KEY}")
+        return failing(200, f'{{"result": "false", "error_code": 10007, "msg": "{spelled}"}}')(request)
+
+    async with serving(quoting) as exchange:
+        fault, tries = await fetched(exchange.url)
+    assert isinstance(fault, AccessRefused)
+    assert "bad key ***" in str(fault)
+    assert_silent(fault, tries, [request.query["sign"] for request in exchange.requests])
+
+
 def assert_silent(fault: Exception, tries: list[Try], signatures: list[str]) -> None:
     told = "".join([str(fault), repr(fault), *traceback.format_exception(fault), *map(repr, tries)])
     assert signatures

@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from etl.config import Config, load
+from etl.config import Config, load, load_warehouse
 from etl.errors import ConfigurationError
 from etl.sources import SOURCES
 from etl.stream import Rate
@@ -121,6 +121,106 @@ def test_secrets_are_not_told_by_a_configuration(folder: Path) -> None:
     for told in (config, config.accounts, config.accounts[0], config.accounts[0].settings, config.warehouse):
         assert_silent(told)
     assert_silent(config.accounts[0].settings.model_dump_json())
+
+
+# ------------------------------------------------------------------------------------------------ who can read it
+
+DSN = "postgresql://etl:{password}@db/affiliates"
+IN_PLAIN = ACCOUNT.replace("${LBANK_SECRET_KEY}", SECRET_KEY)
+MODES = [0o640, 0o604, 0o644, 0o444]
+
+
+def warned(folder: Path, text: str, mode: int, environ: dict[str, str] | None = None) -> tuple[str, ...]:
+    """The warnings about an etl.toml of that mode."""
+    path = folder / "etl.toml"
+    path.unlink(missing_ok=True)
+    path.write_text(text, encoding="utf-8")
+    path.chmod(mode)
+    found = load(path, SOURCES, ENVIRON if environ is None else environ).warnings
+    assert_silent(found)
+    return found
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_file_with_a_secret_that_others_may_read_is_warned_of(folder: Path, mode: int) -> None:
+    [warning] = warned(folder, IN_PLAIN, mode)
+    path = folder / "etl.toml"
+    assert warning.startswith(f"{path} holds secrets")
+    assert warning.endswith(f"(mode {mode:04o}): chmod 600 {path}")
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o400, 0o700, 0o611])
+def test_a_file_that_nobody_else_may_read_is_not_warned_of(folder: Path, mode: int) -> None:
+    assert warned(folder, IN_PLAIN, mode) == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(f"# secret_key = {SECRET_KEY}\n{ACCOUNT}", id="in a comment"),
+        pytest.param(ACCOUNT.replace("${LBANK_API_KEY}", API_KEY), id="an API key"),
+        pytest.param(ACCOUNT.replace("${LBANK_API_KEY}", r"key-4f60-8a\u00371"), id="escaped"),
+        pytest.param(f'[warehouse]\ndsn = "{DSN.format(password=DSN_PASSWORD)}"', id="in a DSN"),
+        pytest.param(f'[warehouse]\ndsn = "{DSN.format(password="a%2Fb")}"', id="short, in a DSN"),
+        pytest.param('[warehouse]\ndsn = "postgresql://db/x?user=etl&password=short"', id="after a DSN"),
+        pytest.param(ACCOUNT.replace("${LBANK_SECRET_KEY}", "short"), id="short"),
+    ],
+)
+def test_a_secret_is_found_wherever_it_stands(folder: Path, text: str) -> None:
+    environ = {**ENVIRON, "LBANK_SECRET_KEY": SECRET_KEY}
+    assert len(warned(folder, text, 0o644, environ)) == 1
+    assert load_warehouse(folder / "etl.toml", environ).warnings == (
+        () if "dsn" not in text else warned(folder, text, 0o644)
+    )
+
+
+def test_references_to_the_environment_may_be_read_by_everybody(folder: Path) -> None:
+    """A container's configuration is: docker-compose mounts it."""
+    text = f'[warehouse]\ndsn = "{DSN.format(password="${PASSWORD}")}"\n{ACCOUNT}'
+    assert warned(folder, text, 0o644) == ()
+    assert warned(folder, text, 0o644, {**ENVIRON, "PASSWORD": "db", "LBANK_SECRET_KEY": "secret"}) == ()
+
+
+@pytest.mark.parametrize("mode", [0o600, *MODES])
+def test_a_secret_file_that_others_may_read_is_warned_of(folder: Path, mode: int) -> None:
+    file = folder / "secret.txt"
+    file.write_text(f"{SECRET_KEY}\n", encoding="utf-8")
+    file.chmod(mode)
+    text = ACCOUNT.replace('secret_key = "${LBANK_SECRET_KEY}"', 'secret_key_file = "secret.txt"')
+    wanted = f"{file} holds secrets and may be read by others than its owner (mode {mode:04o}): chmod 600 {file}"
+    assert warned(folder, text, 0o644) == (() if mode == 0o600 else (wanted,))
+
+
+def test_a_file_that_holds_no_secret_may_be_read_by_everybody(folder: Path) -> None:
+    (folder / "id.txt").write_text("LBA0000001\n", encoding="utf-8")
+    (folder / "id.txt").chmod(0o644)
+    assert warned(folder, ACCOUNT.replace('open_id = "LBA0000001"', 'open_id_file = "id.txt"'), 0o644) == ()
+
+
+# ------------------------------------------------------------------------------------------------ where it leads
+
+
+@pytest.mark.parametrize(
+    "url", ["https://api.example", "http://localhost:8080", "http://127.0.0.1/x", "http://127.9.8.7", "http://[::1]:80"]
+)
+def test_https_leads_anywhere_and_http_to_this_machine(folder: Path, url: str) -> None:
+    assert loaded(folder, f'{ACCOUNT}base_url = "{url}"').accounts[0].base_url == url
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("api.example", "api.example:443", "10.0.0.1", "0.0.0.0", "128.0.0.1", "[::2]", "[::ffff:10.0.0.1]"),
+        *("localhost.example", "127.0.0.1.example", "127.1", "2130706433", r"127.0.0.1\\.example"),
+    ],
+)
+def test_http_leads_nowhere_else(folder: Path, host: str) -> None:
+    [fault] = faults(folder, f'{ACCOUNT}base_url = "http://{host}/v1"')
+    assert fault.startswith("accounts.lbank-main.base_url: must begin with https:// (over http the credentials")
+
+
+def test_the_addresses_that_the_sources_have_are_encrypted() -> None:
+    assert {source.base_url.partition("://")[0] for source in SOURCES} == {"https"}
 
 
 # ------------------------------------------------------------------------------------------------ what is wrong

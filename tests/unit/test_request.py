@@ -11,6 +11,7 @@ from etl.errors import (
     AccessRefused,
     AnswerUnreadable,
     ConnectionBroken,
+    EndpointClosed,
     EtlError,
     ProviderBusy,
     RateLimited,
@@ -101,7 +102,14 @@ def test_a_refused_account_is_told_also_without_json(status: int) -> None:
         answered(b"<html>Forbidden</html>", status=status)
 
 
-@pytest.mark.parametrize("status", [302, 400, 404])
+@pytest.mark.parametrize("status", [300, 302, 308])
+def test_a_redirect_closes_its_endpoint_and_says_where_it_led(status: int) -> None:
+    for place, told in ((None, "another path"), ("https://elsewhere.example", "https://elsewhere.example")):
+        with pytest.raises(EndpointClosed, match=f"HTTP {status}, a redirect to {told}, .*check base_url"):
+            judged(Answer(status, b"<html></html>", redirects_to=place), LBANK)
+
+
+@pytest.mark.parametrize("status", [400, 404])
 def test_other_answers_without_json_are_unreadable(status: int) -> None:
     with pytest.raises(AnswerUnreadable, match=str(status)):
         answered(b"<html></html>", status=status)
