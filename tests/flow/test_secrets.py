@@ -25,7 +25,7 @@ from tests.flow.truth import assert_equals_world
 
 SOURCES = ("lbank", "coinw", "orderly", "ztdx")
 WHERE_A_QUOTATION_GOES = (
-    *("raw.page.body", "ops.reject.raw", "ops.reject.reason", "ops.request.outcome", "ops.issue.message"),
+    *("raw.page.body", "ops.reject.raw", "ops.request.outcome", "ops.issue.message"),
     *("warehouse.trade_day.subject_id", "warehouse.broker_account_day.wallet_address"),
     "warehouse.referral_event.target_address",
 )
