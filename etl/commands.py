@@ -27,7 +27,7 @@ from etl.sources import SOURCES
 from etl.stream import Account, Roster
 from etl.sync.plan import Asked, PlannedStream, chosen, plan_account
 from etl.sync.run import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, EXIT_WAREHOUSE, Runner, exit_code
-from etl.warehouse.engine import connect, dsn_of, pool, require_migrated
+from etl.warehouse.engine import connect, dsn_of, pool, require_migrated, warehouse_errors
 
 DEFAULT_CONFIG = Path("etl.toml")
 POOL_SIZE = 8
@@ -119,15 +119,16 @@ async def plan(path: Path | None, accounts: Sequence[str], streams: Sequence[str
         await require_migrated(connection)
         clock = process_clock()
         lines: list[PlannedStream] = []
-        for account in picked:
-            lines += plan_account(
-                account,
-                asked,
-                roster=Roster(await read_members(connection, account.name), full=asked.full),
-                coverage=await read_coverage(connection, account.name),
-                density=await read_density(connection, account.name),
-                today=account.today(clock()),
-            )
+        with warehouse_errors():
+            for account in picked:
+                lines += plan_account(
+                    account,
+                    asked,
+                    roster=Roster(await read_members(connection, account.name), full=asked.full),
+                    coverage=await read_coverage(connection, account.name),
+                    density=await read_density(connection, account.name),
+                    today=account.today(clock()),
+                )
         return lines
     finally:
         await connection.close()
@@ -139,7 +140,8 @@ async def status(path: Path | None) -> Status:
     connection = await connect(await asyncio.to_thread(dsn_of, config.warehouse))
     try:
         await require_migrated(connection)
-        return await read_status(connection, config.accounts, process_clock()())
+        with warehouse_errors():
+            return await read_status(connection, config.accounts, process_clock()())
     finally:
         await connection.close()
 

@@ -39,7 +39,8 @@ def warehouse_errors() -> Iterator[None]:
         if not (fault.sqlstate or "").startswith(NOT_OURS):
             raise
         raise _unreachable(fault) from None
-    except (asyncpg.InterfaceError, OSError, TimeoutError) as fault:
+    # asyncpg has an internal error for a connection that the server ended between two steps of a statement.
+    except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError) as fault:
         raise _unreachable(fault) from None
 
 
@@ -107,9 +108,10 @@ async def require_migrated(connection: asyncpg.Connection) -> None:
     version = connection.get_server_version()
     if version.major < OLDEST_POSTGRES:
         raise WarehouseUnreachable(f"Postgres {version.major} is too old: {OLDEST_POSTGRES} or newer is needed")
-    if await connection.fetchval("SELECT to_regclass('ops.schema_version')") is None:
-        raise WarehouseNotMigrated("the warehouse has no tables yet; run `etl migrate`")
-    found = await connection.fetchval("SELECT version_num FROM ops.schema_version")
+    with warehouse_errors():
+        if await connection.fetchval("SELECT to_regclass('ops.schema_version')") is None:
+            raise WarehouseNotMigrated("the warehouse has no tables yet; run `etl migrate`")
+        found = await connection.fetchval("SELECT version_num FROM ops.schema_version")
     if found is not None and found > head_revision():
         raise WarehouseNotMigrated(
             f"the warehouse is at revision {found}, newer than this program ({head_revision()}); update affiliate-etl"
