@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -94,4 +94,20 @@ async def resolve(connection: Connection, stamp: Stamp, place: Place, *, kind: s
         WHERE account = $1 AND stream = $2 AND partition = $3 AND kind = $4 AND resolved_at IS NULL
         """,
         *(*place.key, kind, replaced, stamp.loaded_at),
+    )
+
+
+async def resolve_unasked(
+    connection: Connection, stamp: Stamp, expected: Iterable[tuple[str, str]], *, streams: Iterable[str] | None
+) -> None:
+    """Resolves the issues of partitions that a sync no longer asks for, such as those of a person who left: no reading
+    will ever do it. `streams` bounds this to some; None: all streams."""
+    await connection.execute(
+        """
+        UPDATE ops.issue SET days = '{}', resolved_at = $4
+        WHERE account = $1 AND resolved_at IS NULL AND stream <> '' AND ($2::text[] IS NULL OR stream = ANY($2))
+            AND stream || chr(31) || partition <> ALL($3)
+        """,
+        *(stamp.account, None if streams is None else list(streams)),
+        *([f"{stream}\x1f{partition}" for stream, partition in expected], stamp.loaded_at),
     )
