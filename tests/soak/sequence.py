@@ -14,6 +14,7 @@ from tests.soak.disturbances import (
     changing,
     disconnecting,
     doubling,
+    heal,
     inject,
     killing,
 )
@@ -61,7 +62,7 @@ async def disturbed(play: Play, chance: Random, *arguments: str) -> None:
     when = await _disturb(play, chance, process, kind=kind, is_calm=not is_faulty)
     ended = await play.end(process)
     play.move_clock(timedelta(0))
-    play.sandbox.heal()
+    heal(play)
     play.note(f"{' '.join(arguments)}{', time flies' if is_fast else ''}: {kind} {when}, exit code {ended.code}")
     play.struck[f"exit code {ended.code}"] += 1
     expected = {
@@ -105,6 +106,7 @@ async def whole(play: Play, *arguments: str) -> None:
     """A command that nothing disturbs and that does all there is to do. What needs a person's word gets it: readings
     that lack most of the rows loaded before, and people who are not known yet to have left."""
     ended = await play.command(*arguments)
+    play.struck["undisturbed"] += 1
     play.note(f"{' '.join(arguments)}: exit code {ended.code}")
     if ended.code == 1 and "--accept-removals" in ended.said:
         ended = await _again(play, *arguments, "--accept-removals")

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import logging
 import os
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -16,6 +17,8 @@ import pytest
 from tests.soak.play import Play, Stage, prepared
 from tests.soak.processes import open_forks
 from tests.soak.sequence import play_out
+
+logger = logging.getLogger(__name__)
 
 SEQUENCES = 200
 SIDE_BY_SIDE = 3
@@ -45,7 +48,7 @@ def _seeds() -> list[int]:
 
 def _told(play: Play, fault: BaseException) -> str:
     steps = "\n".join(f"  {line}" for line in play.log)
-    alone = f"ETL_SOAK_SEED={play.seed} pytest tests/soak"
+    alone = f"ETL_SOAK_SEED={play.seed} pytest tests/soak/test_sequences.py"
     return f"sequence {play.seed} ({alone}):\n{steps}\n  {type(fault).__name__}: {fault}"
 
 
@@ -62,10 +65,11 @@ async def test_random_sequences_end_as_the_world_says(warehouse_dsn: str, tmp_pa
                 except Exception as fault:  # noqa: BLE001  # whatever it is, it is told with its sequence
                     failures.append(_told(play, fault))
             struck.update(play.struck)
+            struck["sequences"] += 1
             struck["requests"] += len(play.sandbox.requests)
 
     async with stage(warehouse_dsn, tmp_path) as on:
         await asyncio.gather(*(play_on(on, _role(number)) for number in range(SIDE_BY_SIDE)))
-    print(dict(struck))  # noqa: T201
+    logger.info("%d sequences: %s", struck["sequences"], dict(struck.most_common()))
     if failures:
         pytest.fail("\n\n".join(failures), pytrace=False)
