@@ -5,7 +5,7 @@ forced backfill reads again.
 """
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from random import Random
 
@@ -16,9 +16,7 @@ from etl.sandbox.people import Person
 from etl.sandbox.world import World
 from tests.soak.play import HOUR, Play
 
-Days = Callable[[World, timedelta], list[date]]
-"""The days whose end, and so much, lie after now or before it; days are counted as LBank and CoinW count them."""
-_ADDED_HOURS_OF_ORDERLY = timedelta(hours=16)
+_EARLIER_AT_ORDERLY = timedelta(hours=16)
 """A trade of a day in Shanghai may be one of the UTC day before, which is settled so much earlier."""
 
 
@@ -27,10 +25,10 @@ def days_before(world: World) -> list[date]:
     return list(world.horizon.days(world.horizon.first_day, world.horizon.day_of(world.now)))
 
 
-def open_days(world: World) -> list[date]:
-    """Those that are settled at none of the exchanges, nor is the UTC day before."""
-    midnight = world.horizon.midnight
-    return [day for day in days_before(world) if midnight(day + 2 * DAY) - _ADDED_HOURS_OF_ORDERLY > world.now]
+def open_days(play: Play) -> list[date]:
+    """Those that are settled at none of the sequence's exchanges."""
+    world, earlier = play.world, _EARLIER_AT_ORDERLY if "orderly" in play.sources else timedelta(0)
+    return [day for day in days_before(world) if world.horizon.midnight(day + 2 * DAY) - earlier > world.now]
 
 
 def settled_days(world: World) -> list[date]:
@@ -63,7 +61,7 @@ def _traded(play: Play, chance: Random, days: list[date]) -> str:
 
 def trade(play: Play, chance: Random) -> str:
     """Somebody trades, or has traded otherwise."""
-    return _traded(play, chance, open_days(play.world))
+    return _traded(play, chance, open_days(play))
 
 
 def join(play: Play, chance: Random) -> str:
@@ -113,7 +111,7 @@ def invitee_volume(play: Play, chance: Random) -> str:
     uids = list(play.world.coinw.people(play.world.now))
     if not uids:
         return "no direct invitee"
-    uid, day = chance.choice(uids), chance.choice(open_days(play.world))
+    uid, day = chance.choice(uids), chance.choice(open_days(play))
     if chance.random() < 0.6:
         volume = amount(chance)
         play.world.coinw.add_volume(uid, day, volume)
@@ -125,7 +123,7 @@ def invitee_volume(play: Play, chance: Random) -> str:
 
 def activity(play: Play, chance: Random) -> str:
     """CoinW tells other figures of somebody's day in an activity."""
-    return _took_part(play, chance, open_days(play.world))
+    return _took_part(play, chance, open_days(play))
 
 
 def _took_part(play: Play, chance: Random, days: list[date]) -> str:
@@ -140,15 +138,17 @@ def _took_part(play: Play, chance: Random, days: list[date]) -> str:
 
 def broker_account(play: Play, chance: Random) -> str:
     """Orderly has another volume of an account's day."""
-    return _brokered(play, chance, open_days(play.world)[-1:])
+    return _brokered(play, chance, _open_at_orderly(play.world))
+
+
+def _open_at_orderly(world: World) -> list[date]:
+    """Yesterday and today in UTC, oldest first."""
+    today = world.now.date()
+    return [day for day in (today - DAY, today) if day >= world.horizon.first_day]
 
 
 def _brokered(play: Play, chance: Random, days: list[date]) -> str:
     world = play.world
-    today = world.now.astimezone(UTC).date()
-    days = [min(day, today) for day in days]
-    if not days:
-        return "no day for Orderly"
     person = chance.choice(people(world) or list(world.team.people.values())[1:])
     account, day, volume = identities.account_id(world.seed, person.number), chance.choice(days), amount(chance)
     world.orderly.restate(day, account, volume)
@@ -177,6 +177,14 @@ def change(play: Play, chance: Random) -> None:
     play.note(f"world: {what(play, chance)}")
 
 
+def correct(play: Play, chance: Random) -> None:
+    """Changes something of the oldest day that is open, at each exchange that has days."""
+    if "orderly" in play.sources:
+        play.note(f"world: {_brokered(play, chance, _open_at_orderly(play.world)[:1])}")
+    for _ in range(3):
+        play.note(f"world: {_traded(play, chance, open_days(play)[:1])}")
+
+
 def restate(play: Play, chance: Random) -> None:
     """Changes something on days that are final."""
     for what in _settled_changes(play, chance):
@@ -196,8 +204,3 @@ def _settled_changes(play: Play, chance: Random) -> Iterator[str]:
         world.coinw.restate_volume(uid, day, volume)
         yield f"CoinW has {volume} of {uid} on {day}"
         yield _took_part(play, chance, days)
-
-
-def instant_of(day: date) -> datetime:
-    """Midnight of a UTC day."""
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)

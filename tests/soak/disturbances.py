@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from etl.sandbox.faults import Fault
-from tests.soak.changes import change
+from tests.soak.changes import change, correct
 from tests.soak.play import Play
 from tests.soak.processes import Process
 
@@ -130,6 +130,16 @@ def changing(play: Play, chance: Random) -> Act:
     async def act(_: Process) -> None:
         play.struck["changed meanwhile"] += 1
         change(play, chance)
+
+    return act
+
+
+def correcting(play: Play, chance: Random) -> Act:
+    """Changes what is about to be settled, while answers that tell it as it was are under way."""
+
+    async def act(_: Process) -> None:
+        play.struck["changed at the brink"] += 1
+        correct(play, chance)
 
     return act
 

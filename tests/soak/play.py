@@ -7,7 +7,7 @@ it is played alone.
 import json
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from random import Random
 from urllib.parse import urlsplit, urlunsplit
@@ -18,7 +18,9 @@ from etl.sandbox import Sandbox, World, credentials
 from tests.soak.processes import Clock, Forks, Process
 
 EXCHANGES = ("lbank", "coinw", "orderly", "ztdx")
-REQUESTS, PERIOD_SECONDS = 20, 0.2
+LIMITS = ((20, 0.2), (20, 0.2), (20, 0.2), (5, 0.5))
+"""Requests and seconds of every endpoint, of which a sequence draws one. The last makes runs wait, and shows at once
+where two of them count together."""
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 TOO_FREQUENT = {10004, "10004", 29001, "29001", -1003, "-1003", 429, "429"}
 """What the exchanges' limits answer, as the sandbox's log tells it."""
@@ -58,6 +60,7 @@ class Play:
     role: str
     sources: tuple[str, ...]
     sandbox: Sandbox
+    limit: tuple[int, float]
     gone: set[str] = field(default_factory=set)
     is_lying: bool = False
     is_audited: bool = False
@@ -98,7 +101,7 @@ class Play:
 
     def configure(self) -> None:
         """Writes the configuration: one limit for every endpoint, and a token that outlives the sequence."""
-        limits = dict.fromkeys(EXCHANGES, (REQUESTS, PERIOD_SECONDS))
+        limits = dict.fromkeys(EXCHANGES, self.limit)
         first_day = self.world.horizon.first_day
         text = self.sandbox.configuration(first_day, suffix=f"s{self.seed}", rate_limits=limits)
         text = text.replace(self.sandbox.ztdx_token(), credentials.ztdx_token(self.world.now + 365 * DAY))
@@ -117,6 +120,13 @@ class Play:
         later = self.world.now + after
         held = later.replace(second=30, microsecond=0)
         self.world.clock = Clock(held if held >= later else held + timedelta(minutes=1))
+        self.note(f"it is {self.world.now:%Y-%m-%d %H:%M:%S} UTC")
+
+    def move_clock_to_brink(self, before: timedelta) -> None:
+        """Holds time so long before the midnight at which the day before this one is settled."""
+        zone = UTC if "orderly" in self.sources else self.world.horizon.zone
+        tomorrow = (self.world.now + before).astimezone(zone).date() + DAY
+        self.world.clock = Clock(datetime.combine(tomorrow, time(), zone).astimezone(UTC) - before)
         self.note(f"it is {self.world.now:%Y-%m-%d %H:%M:%S} UTC")
 
     # Commands
@@ -175,11 +185,12 @@ def prepared(stage: Stage, seed: int, role: str) -> Play:
         end=end.replace(second=30),
     )
     world.clock = Clock(world.now)
+    limit = chance.choice(LIMITS)
     sandbox = Sandbox(
         world,
         clock=None,  # time runs fast at times: how fresh a timestamp is cannot be told
-        rate_requests=REQUESTS,
-        rate_period_seconds=PERIOD_SECONDS,
+        rate_requests=limit[0],
+        rate_period_seconds=limit[1],
         latency_ms=chance.choice(((0, 0), (0, 0), (0, 20))),
         seed=seed,
         end_inclusive=chance.random() < 0.5,
@@ -189,4 +200,4 @@ def prepared(stage: Stage, seed: int, role: str) -> Play:
     sandbox.coinw.limit_status = chance.choice((200, 429))
     sandbox.orderly.max_size = chance.choice((2, 3, 100))
     sandbox.orderly.unstable_order = sandbox.orderly.max_size == 100
-    return Play(stage, seed, role, sources, sandbox)
+    return Play(stage, seed, role, sources, sandbox, limit)

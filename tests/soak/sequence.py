@@ -4,6 +4,7 @@ import signal
 from datetime import timedelta
 from random import Random
 
+from etl.sandbox.faults import Fault
 from tests.soak import checks
 from tests.soak.changes import change, restate
 from tests.soak.disturbances import (
@@ -12,6 +13,7 @@ from tests.soak.disturbances import (
     after_moment,
     at_request,
     changing,
+    correcting,
     disconnecting,
     doubling,
     heal,
@@ -22,14 +24,18 @@ from tests.soak.play import DAY, HOUR, Ended, Play
 from tests.soak.processes import Process
 
 _PAUSES = (timedelta(0), timedelta(minutes=7), HOUR, 5 * HOUR, DAY, DAY, 2 * DAY + 3 * HOUR)
-_KILLED = -signal.SIGKILL
+_KINDS = ("nothing", "SIGKILL", "SIGKILL", "SIGTERM", "connection", "second", "change", "brink")
+_CODES = {"SIGKILL": {-signal.SIGKILL}, "SIGTERM": {130}, "connection": {3}}
 _FAST = 3600.0
 """An hour of the world in a second."""
+_BRINK = timedelta(minutes=40)
+"""How long before a day is settled a reading begins that ends after that."""
 
 
 async def play_out(play: Play) -> None:
     """Plays a sequence; what does not hold is an AssertionError."""
-    play.note(f"{', '.join(play.sources)}; it is {play.world.now:%Y-%m-%d %H:%M:%S} UTC")
+    play.note(f"{', '.join(play.sources)}; {play.limit[0]} requests per {play.limit[1]} s")
+    play.note(f"it is {play.world.now:%Y-%m-%d %H:%M:%S} UTC")
     play.configure()
     for turn in range(play.chance("turns").randint(2, 3)):
         chance = play.chance(f"turn {turn}")
@@ -52,9 +58,12 @@ async def play_out(play: Play) -> None:
 
 async def disturbed(play: Play, chance: Random, *arguments: str) -> None:
     """A command during which things go wrong, or nothing does."""
-    is_faulty, is_fast = chance.random() < 0.55, chance.random() < 0.25
+    kind = chance.choice(_KINDS)
+    is_faulty, is_fast = chance.random() < 0.55, chance.random() < 0.25 or kind == "brink"
     is_holding = is_faulty and inject(play, chance)
-    kind = chance.choice(("nothing", "SIGKILL", "SIGKILL", "SIGTERM", "connection", "second", "change"))
+    if kind == "brink":
+        play.move_clock_to_brink(_BRINK)
+        play.sandbox.inject(Fault("slow", delay_seconds=_BRINK / HOUR, times=40))
     play.told.write_text("")
     if is_fast:
         play.run_clock(_FAST)
@@ -65,13 +74,8 @@ async def disturbed(play: Play, chance: Random, *arguments: str) -> None:
     heal(play)
     play.note(f"{' '.join(arguments)}{', time flies' if is_fast else ''}: {kind} {when}, exit code {ended.code}")
     play.struck[f"exit code {ended.code}"] += 1
-    expected = {
-        "SIGKILL": {_KILLED},
-        "SIGTERM": {130},
-        "connection": {3},
-    }.get(kind, set())
-    troubled = is_faulty or is_fast or play.gone or kind == "change"
-    assert ended.code in {0} | expected | ({1} if troubled else set()), ended.said
+    is_troubled = is_faulty or is_fast or play.gone or kind == "change"
+    assert ended.code in {0} | _CODES.get(kind, set()) | ({1} if is_troubled else set()), ended.said
     await play.released()
 
 
@@ -86,11 +90,13 @@ async def _disturb(play: Play, chance: Random, process: Process, *, kind: str, i
             act = killing(play, signal.SIGTERM)
         case "connection":
             act = disconnecting(play, chance)
+        case "brink":
+            act = correcting(play, chance)
         case "second":
             act = doubling(play, is_calm=is_calm)
         case _:
             act = changing(play, chance)
-    if kind != "second" and chance.random() < 0.3:
+    if kind not in {"second", "brink"} and chance.random() < 0.3:
         seconds = chance.uniform(0.0, 0.5)
         await after_moment(seconds, process, act)
         return f"after {seconds:.3f} s"

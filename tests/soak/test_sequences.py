@@ -21,7 +21,7 @@ from tests.soak.sequence import play_out
 logger = logging.getLogger(__name__)
 
 SEQUENCES = 200
-SIDE_BY_SIDE = 3
+SIDE_BY_SIDE = 4
 MOST_FAILURES = 5
 """After so many the rest is not played: the reason is likely the same."""
 
