@@ -63,7 +63,8 @@ async def disturbed(play: Play, chance: Random, *arguments: str) -> None:
     is_holding = is_faulty and inject(play, chance)
     if kind == "brink":
         play.move_clock_to_brink(_BRINK)
-        play.sandbox.inject(Fault("slow", delay_seconds=_BRINK / HOUR, times=40))
+        # The first request of an account goes out alone: it is not held, or all others would wait for it.
+        play.sandbox.inject(Fault("slow", delay_seconds=_BRINK / HOUR, skip=len(play.sources), times=40))
     play.told.write_text("")
     if is_fast:
         play.run_clock(_FAST)
@@ -101,6 +102,8 @@ async def _disturb(play: Play, chance: Random, process: Process, *, kind: str, i
         await after_moment(seconds, process, act)
         return f"after {seconds:.3f} s"
     number = chance.choice((1, 2, chance.randrange(1, 12), chance.randrange(1, 60)))
+    if kind == "brink":
+        number = chance.randrange(2, 14)
     await at_request(play, number, process, act)
     return f"at request {number}"
 
