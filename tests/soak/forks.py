@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from etl import cli, commands, sources
+from etl import cli, commands
 from etl.clock import Clock
 from etl.extract.client import open_client
 from tests.flow.night import AT_ONCE
@@ -109,5 +109,4 @@ def reap(running: dict[int, int]) -> None:
 
 
 if __name__ == "__main__":
-    assert sources.SOURCES
     main()

@@ -28,8 +28,7 @@ TOO_FREQUENT = {10004, "10004", 29001, "29001", -1003, "-1003", 429, "429"}
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What all sequences share: a warehouse, a connection pool to look into it, and the forking process. `roles` are
-    database users, one for each sequence under way, by which its processes' connections are told apart."""
+    """What all sequences share: a warehouse, a connection pool to look into it, and the forking process."""
 
     dsn: str
     pool: asyncpg.Pool
@@ -52,8 +51,10 @@ class Ended:
 
 @dataclass
 class Play:
-    """A sequence under way. `gone` are the people who left, `lied` says that an exchange told of nothing where there
-    was something, `log` is what was done, and `struck` what of it came to pass."""
+    """A sequence under way. `role` is the database user of its processes, by which their connections are told from those
+    of other sequences. `gone` are the people who left; `is_lying` says that an exchange told of nothing where there was
+    something, `is_audited` that all final days were read again after that; `log` is what was done, and `struck` counts
+    what of it came to pass."""
 
     stage: Stage
     seed: int
