@@ -52,9 +52,9 @@ class Ended:
 @dataclass
 class Play:
     """A sequence under way. `role` is the database user of its processes, by which their connections are told from
-    those of other sequences. `gone` are the people who left; `is_lying` says that an exchange told of nothing where there was
-    something, `is_audited` that all final days were read again after that; `log` is what was done, and `struck` counts
-    what of it came to pass."""
+    those of other sequences. `gone` are the people who left; `is_lying` says that an exchange told of nothing where
+    there was something, `is_audited` that all final days were read again after that; `log` is what was done, and
+    `struck` counts what of it came to pass."""
 
     stage: Stage
     seed: int
