@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint check bench lock clean
+.PHONY: help demo test soak lint check bench lock clean
 help:
 	@echo "make demo   sync four simulated exchanges into an embedded Postgres and show what BI would see"
 	@echo "make test   run the tests"
+	@echo "make soak   play 2,000 random sequences of changes, faults, kills and syncs"
 	@echo "make check  format, lint, types and tests: what a change must leave green"
 	@echo "make bench  measure pace, plan and load"
 	@echo "make lock   renew requirements.lock from pyproject.toml"
@@ -24,6 +25,9 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/pytest
+
+soak: $(READY)
+	ETL_SOAK=$${ETL_SOAK:-2000} $(BIN)/pytest tests/soak/test_sequences.py --log-file=soak.log --log-file-level=INFO
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

@@ -155,3 +155,19 @@ async def resolve(connection: Connection, stamp: Stamp, place: Place, *, kind: s
         """,
         *(*place.key, kind, replaced, stamp.loaded_at),
     )
+
+
+async def resolve_unasked(
+    connection: Connection, stamp: Stamp, expected: Iterable[tuple[str, str]], *, streams: Iterable[str] | None
+) -> None:
+    """Resolves the issues of partitions that a sync no longer asks for, such as those of a person who left: no reading
+    will ever do it. `streams` bounds this to some; None: all streams."""
+    await connection.execute(
+        """
+        UPDATE ops.issue SET days = '{}', resolved_at = $4
+        WHERE account = $1 AND resolved_at IS NULL AND stream <> '' AND subject = ''
+            AND ($2::text[] IS NULL OR stream = ANY($2)) AND stream || chr(31) || partition <> ALL($3)
+        """,
+        *(stamp.account, None if streams is None else list(streams)),
+        *([f"{stream}\x1f{partition}" for stream, partition in expected], stamp.loaded_at),
+    )

@@ -54,7 +54,7 @@ class Invitees:
     def __init__(
         self, *, seed: int, horizon: Horizon, team: Team, trades: TradeBook, now: Callable[[], datetime]
     ) -> None:
-        self.activities = ACTIVITIES
+        self.activities: tuple[str, ...] = ACTIVITIES
         self.horizon = horizon
         self._seed = seed
         self._team = team

@@ -30,7 +30,7 @@ from etl.extract.request import revisit_drafts, window_drafts
 from etl.extract.walk import Fetch, OnPage, Page, Reading, read_window
 from etl.load.coverage import Coverage, CoverageOf, expect_partitions, read_coverage, retire_partitions
 from etl.load.lease import Lease, Totals
-from etl.load.rejects import UPDATES_FAILED, WINDOW_FAILED, resolve_known_fields
+from etl.load.rejects import UPDATES_FAILED, WINDOW_FAILED, resolve_known_fields, resolve_unasked
 from etl.load.roster import introduce, read_members
 from etl.load.upsert import Stamp
 from etl.load.window import WindowLoad, commit_failure, commit_page, commit_revisit, commit_window
@@ -93,6 +93,7 @@ class AccountRun:
             streams = [stream.name for stream in self.account.streams] if self.asked.is_narrowed else None
             async with acquired(self.pool) as connection:
                 await retire_partitions(connection, self.account.name, self._scheduled, streams=streams)
+                await resolve_unasked(connection, self._stamp(), self._scheduled, streams=streams)
 
     async def _look_at_facts(self) -> None:
         """Asks for people whom facts mention, then for the facts of whoever that made known."""

@@ -171,9 +171,10 @@ async def require_migrated(connection: asyncpg.Connection) -> None:
     version = connection.get_server_version()
     if version.major < OLDEST_POSTGRES:
         raise WarehouseUnreachable(f"Postgres {version.major} is too old: {OLDEST_POSTGRES} or newer is needed")
-    if await connection.fetchval("SELECT to_regclass('ops.schema_version')") is None:
-        raise WarehouseNotMigrated("the warehouse has no tables yet; run `etl migrate`")
-    found = await connection.fetchval("SELECT version_num FROM ops.schema_version")
+    with warehouse_errors():
+        if await connection.fetchval("SELECT to_regclass('ops.schema_version')") is None:
+            raise WarehouseNotMigrated("the warehouse has no tables yet; run `etl migrate`")
+        found = await connection.fetchval("SELECT version_num FROM ops.schema_version")
     if found is not None and found > head_revision():
         raise WarehouseNotMigrated(
             f"the warehouse is at revision {found}, newer than this program ({head_revision()}); update affiliate-etl"

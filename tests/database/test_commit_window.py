@@ -12,7 +12,7 @@ from etl.load.coverage import Coverage, read_coverage
 from etl.load.raw import TriedRequest
 from etl.load.upsert import Counts
 from etl.load.window import commit_window
-from etl.warehouse.engine import warehouse_errors
+from etl.warehouse.engine import require_migrated, warehouse_errors
 from etl.windows import Days, Window
 from tests.database.readings import (
     ACCOUNT,
@@ -143,6 +143,20 @@ async def test_killed_connection_leaves_nothing_and_is_told_as_such(
         await commit_window(connection, reading(table_rows([trade("A")])), accept_removals=False)
 
     assert await counted(other) == {}
+
+
+async def test_a_connection_that_the_server_ends_is_told_as_such_also_before_anything_is_read(
+    connection: asyncpg.Connection, other: asyncpg.Connection
+) -> None:
+    await other.execute("SELECT pg_terminate_backend($1)", connection.get_server_pid())
+
+    with pytest.raises(WarehouseUnreachable):
+        await require_migrated(connection)
+
+
+def test_what_asyncpg_says_of_a_connection_ended_within_a_statement_is_told_as_such() -> None:
+    with pytest.raises(WarehouseUnreachable, match="another operation"), warehouse_errors():
+        raise asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress")
 
 
 # ---------------------------------------------------------------------------------------------- refused removals

@@ -207,3 +207,6 @@ async def test_someone_who_left_leaves_no_gap_and_holds_no_day_back(warehouse_ds
         assert horizons == [(None,), (None,)]
         finals = await night.rows("SELECT is_final FROM bi.daily_performance WHERE day = '2026-03-09'")
         assert finals == [(True,)]
+        # The first of the two nights still asked for that person, and was refused.
+        issues = await night.rows("SELECT kind, days::text, resolved_at IS NULL FROM ops.issue WHERE kind <> 'note'")
+        assert issues == [("window_failed", "{}", False)] * 2

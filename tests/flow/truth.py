@@ -41,13 +41,17 @@ COLUMNS = {
 _KNOWN_BY_LISTS = {"invitee": "AND origin IN ('list', 'info')"}
 
 
+def loaded_query(table: str) -> str:
+    """Selects what is compared of a table's rows of the account $1."""
+    return f"""
+        SELECT {COLUMNS[table]} FROM warehouse.{table}
+        WHERE account = $1 AND removed_at IS NULL {_KNOWN_BY_LISTS.get(table, "")}"""
+
+
 async def loaded(night: Night, table: str) -> Counter[tuple[Any, ...]]:
     """The rows of a table as the warehouse holds them for the night's account; of balances, those of today."""
     world = night.sandbox.world
-    query = f"""
-        SELECT {COLUMNS[table]} FROM warehouse.{table}
-        WHERE account = $1 AND removed_at IS NULL {_KNOWN_BY_LISTS.get(table, "")}"""
-    rows = await night.rows(query, night.account().name)
+    rows = await night.rows(loaded_query(table), night.account().name)
     if table == "invitee_balance_day":
         rows = [row for row in rows if row[1] == world.horizon.day_of(world.now)]
     return Counter(rows)
@@ -55,7 +59,12 @@ async def loaded(night: Night, table: str) -> Counter[tuple[Any, ...]]:
 
 def expected(night: Night) -> Tables:
     """The rows of each table as a complete and exact reading of the whole history gives them."""
-    return _EXPECTED[night.source](night.sandbox.world)
+    return expected_at(night.source, night.sandbox.world)
+
+
+def expected_at(source: str, world: World) -> Tables:
+    """The same for any world and exchange."""
+    return _EXPECTED[source](world)
 
 
 async def assert_equals_world(night: Night) -> None:
