@@ -80,13 +80,16 @@ class AccountRun:
             known = {stream.name: sorted(known_fields(stream)) for stream in self.account.streams}
             await resolve_known_fields(connection, self._stamp(), known)
             self._members = await read_members(connection, self.account.name)
+        if any(self.asked.wants(stream) and _lists_people(stream) for stream in self.account.streams):
+            # The list is about to tell who is still there: whoever has left is not asked for.
+            self._members = {name: one for name, one in self._members.items() if one.origin != "list"}
         workers: list[asyncio.Task[None]] = []
         async with asyncio.TaskGroup() as group:
             for lane in self.lanes.values():
                 workers += [group.create_task(self._work(lane)) for _ in range(lane.workers)]
             await self._schedule(waiting_for_facts=False)
             await self._drained()
-            await self._look_at_facts()
+            await self._look_again()
             for worker in workers:
                 worker.cancel()
         if self.asked.command == "sync":
@@ -95,11 +98,10 @@ class AccountRun:
                 await retire_partitions(connection, self.account.name, self._scheduled, streams=streams)
                 await resolve_unasked(connection, self._stamp(), self._scheduled, streams=streams)
 
-    async def _look_at_facts(self) -> None:
-        """Asks for people whom facts mention, then for the facts of whoever that made known."""
-        if not any(self.asked.wants(stream) and stream.waits_for_facts for stream in self.account.streams):
-            return
-        for waiting_for_facts in (True, False):
+    async def _look_again(self) -> None:
+        """Asks for whoever the warehouse knows besides, as where a list could not be read; then for people whom facts
+        mention, and for the facts of whoever that made known."""
+        for waiting_for_facts in (False, True, False):
             async with acquired(self.pool) as connection:
                 self._members = await read_members(connection, self.account.name)
             await self._schedule(waiting_for_facts=waiting_for_facts)
@@ -333,6 +335,11 @@ class AccountRun:
 
     def _stamp(self) -> Stamp:
         return Stamp(self.account.name, self.account.source.name, self.lease.run_id, self.client.clock())
+
+
+def _lists_people(stream: Stream) -> bool:
+    """Whether a reading of the stream tells of everybody."""
+    return any(into.table is schema.invitee and into.scope is not None for into in stream.into)
 
 
 def _given_up(fault: RequestRefused | AnswerUnreadable | TryAgain) -> FailAccount:

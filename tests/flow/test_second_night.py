@@ -5,10 +5,11 @@ from decimal import Decimal
 from typing import Any
 
 from etl.sandbox.activity import make_transfer
+from etl.sandbox.faults import Fault
 from etl.sync.plan import Asked
 from etl.sync.run import exit_code
 from tests.flow.night import Night, exchange, small_world
-from tests.flow.truth import COLUMNS, assert_equals_world
+from tests.flow.truth import COLUMNS, assert_equals_world, expected, loaded
 
 DAY = timedelta(days=1)
 
@@ -198,7 +199,8 @@ async def test_someone_who_left_leaves_no_gap_and_holds_no_day_back(warehouse_ds
         sandbox.world.remove_member(gone)
         for _ in range(2):
             sandbox.world.now += DAY
-            await night.sync()
+            assert exit_code(await night.sync()) == 0
+            assert gone not in {request.params.get("openId") for request in sandbox.requests}
         assert (
             await night.rows("SELECT * FROM bi.coverage_gaps WHERE partition LIKE $1 AND gap_from < now()", gone + "%")
             == []
@@ -207,6 +209,26 @@ async def test_someone_who_left_leaves_no_gap_and_holds_no_day_back(warehouse_ds
         assert horizons == [(None,), (None,)]
         finals = await night.rows("SELECT is_final FROM bi.daily_performance WHERE day = '2026-03-09'")
         assert finals == [(True,)]
-        # The first of the two nights still asked for that person, and was refused.
+
+
+async def test_what_failed_of_someone_who_left_since_is_no_issue_any_more(warehouse_dsn: str) -> None:
+    async with exchange(small_world()) as sandbox:
+        night = Night(sandbox, warehouse_dsn)
+        gone = next(one.open_id for one in sandbox.world.listed_members() if one.has_traded and one.level == 0)
+        sandbox.inject(Fault("http_503", path="/trade/user", params={"openId": gone}))
+        assert exit_code(await night.sync()) == 1
+        sandbox.heal()
+        sandbox.world.remove_member(gone)
+        assert exit_code(await night.sync()) == 0
         issues = await night.rows("SELECT kind, days::text, resolved_at IS NULL FROM ops.issue WHERE kind <> 'note'")
         assert issues == [("window_failed", "{}", False)] * 2
+
+
+async def test_people_are_asked_for_also_where_their_list_cannot_be_read(warehouse_dsn: str) -> None:
+    async with exchange(small_world()) as sandbox:
+        night = Night(sandbox, warehouse_dsn)
+        await night.sync()
+        sandbox.world.now += DAY
+        sandbox.inject(Fault("http_503", path="/team/list"))
+        assert exit_code(await night.sync()) == 1
+        assert await loaded(night, "trade_day") == expected(night)["trade_day"]

@@ -36,6 +36,13 @@ KEYS = {
 """The tables of what settles, and how many of their columns are the key."""
 DAY_OF = {table: next(name for name in COLUMNS[table].split(", ") if name in {"day", "period_start"}) for table in KEYS}
 STREAM_OF = {"commission_day": "commissions", "activity_period": OF_MONTHS, "activity_day": OF_MONTHS}
+_STREAM_OF = {
+    **STREAM_OF,
+    "trade_day": "invitee_volume",
+    "futures_turnover": "futures_turnover",
+    "broker_day": "summary_by_date",
+    "broker_account_day": "summary_by_account",
+}
 _PERSON = {"trade_day": 1, "commission_day": 0, "invitee_balance_day": 0, "activity_period": 1, "activity_day": 1}
 """By table, which column names the person."""
 
@@ -134,7 +141,9 @@ async def assert_is_final_as_documented(play: Play, source: str) -> None:
 
 async def assert_nothing_is_open(play: Play) -> None:
     """No issue but notes, no reject but of what nobody asks for any more, nobody holding an account."""
-    open_issues = "SELECT * FROM ops.issue WHERE account = ANY($1) AND resolved_at IS NULL AND kind <> 'note'"
+    open_issues = (
+        "SELECT * FROM ops.issue WHERE account = ANY($1) AND resolved_at IS NULL AND kind NOT IN ('note', 'new_field')"
+    )
     for query in (
         open_issues,
         """
@@ -180,12 +189,11 @@ async def assert_one_run_at_a_time(play: Play) -> None:
 # ------------------------------------------------------------------------------------------------ restatements
 
 
-async def final_rows(play: Play, source: str) -> dict[str, Rows]:
-    """The final rows of an account, by table."""
+async def settling_rows(play: Play, source: str, *, are_final: bool) -> dict[str, Rows]:
+    """The rows of an account in the tables of what settles, or those of them that are final."""
+    only = "AND is_final" if are_final else ""
     return {
-        table: Counter(
-            tuple(row) for row in await play.rows(f"{loaded_query(table)} AND is_final", play.account(source))
-        )
+        table: Counter(tuple(row) for row in await play.rows(f"{loaded_query(table)} {only}", play.account(source)))
         for table in KEYS
     }
 
@@ -208,6 +216,40 @@ def changes_of_final(play: Play, source: str, final: Mapping[str, Rows]) -> Rows
                 if number(old) != number(new):
                     found[table, key, name, number(old), number(new)] += 1
     return found
+
+
+async def final_days(play: Play, source: str) -> set[tuple[str, str, date]]:
+    """The days of an account that are final: (stream, partition, day)."""
+    query = """
+        SELECT stream, partition, generate_series(lower(part), upper(part) - 1, interval '1 day')::date AS day
+        FROM ops.coverage CROSS JOIN LATERAL unnest(final) part WHERE account = $1"""
+    return {tuple(row) for row in await play.rows(query, play.account(source))}
+
+
+def appearing_on(play: Play, source: str, days: set[tuple[str, str, date]], known: Mapping[str, Rows]) -> Rows:
+    """What `ops.restatement` must tell of rows that the world has on final `days` and the warehouse (`known`, all of
+    its rows) has not."""
+    found: Rows = Counter()
+    for table, rows in expected_at(source, play.world).items():
+        if table not in KEYS:
+            continue
+        names, keys = [name.removesuffix("::text") for name in COLUMNS[table].split(", ")], KEYS[table]
+        there = {row[:keys] for row in known[table]}
+        for row in rows:
+            if row[:keys] in there or (*_place_of(source, table, row), row[names.index(DAY_OF[table])]) not in days:
+                continue
+            for name, new in zip(names[keys:], row[keys:], strict=True):
+                if new is not None:
+                    found[table, tuple(map(str, row[:keys])), name, None, number(new)] += 1
+    return found
+
+
+def _place_of(source: str, table: str, row: tuple[Any, ...]) -> tuple[str, str]:
+    """Stream and partition that a row comes by."""
+    if table == "trade_day" and source == "lbank":
+        return f"{row[0]}_trades", f"{row[1]}/{row[2]}"
+    keys = {"commission_day": 1, "futures_turnover": 3, "activity_period": 1, "activity_day": 1}
+    return _STREAM_OF[table], "/".join(row[: keys.get(table, 0)])
 
 
 def number(value: Any) -> Any:
