@@ -24,10 +24,10 @@ demo: $(READY)
 	$(BIN)/etl demo
 
 test: $(READY)
-	$(BIN)/pytest
+	$(BIN)/pytest -n logical --maxprocesses 4 --dist worksteal
 
 soak: $(READY)
-	ETL_SOAK=$${ETL_SOAK:-2000} $(BIN)/pytest tests/soak/test_sequences.py --log-file=soak.log --log-file-level=INFO
+	ETL_SOAK=$${ETL_SOAK:-2000} $(BIN)/pytest -n logical --maxprocesses 4 tests/soak/test_sequences.py
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

@@ -155,7 +155,7 @@ async def test_a_connection_that_the_server_ends_is_told_as_such_also_before_any
 
 
 def test_what_asyncpg_says_of_a_connection_ended_within_a_statement_is_told_as_such() -> None:
-    with pytest.raises(WarehouseUnreachable, match="another operation"), warehouse_errors():
+    with pytest.raises(WarehouseUnreachable, match="the connection broke"), warehouse_errors():
         raise asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress")
 
 

@@ -21,6 +21,8 @@ from tests.soak.sequence import play_out
 logger = logging.getLogger(__name__)
 
 SEQUENCES = 200
+PARTS = 4
+"""Tests that share the sequences, so that several processes can run them."""
 SIDE_BY_SIDE = 4
 MOST_FAILURES = 5
 """After so many the rest is not played: the reason is likely the same."""
@@ -52,8 +54,9 @@ def _told(play: Play, fault: BaseException) -> str:
     return f"sequence {play.seed} ({alone}):\n{steps}\n  {type(fault).__name__}: {fault}"
 
 
-async def test_random_sequences_end_as_the_world_says(warehouse_dsn: str, tmp_path: Path) -> None:
-    waiting, failures = _seeds()[::-1], list[str]()
+@pytest.mark.parametrize("part", range(min(PARTS, len(_seeds()))))
+async def test_random_sequences_end_as_the_world_says(warehouse_dsn: str, tmp_path: Path, part: int) -> None:
+    waiting, failures = _seeds()[part::PARTS][::-1], list[str]()
     struck = Counter[str]()
 
     async def play_on(on: Stage, role: str) -> None:
