@@ -41,7 +41,7 @@ def print_restated(outcomes: Sequence[Outcome], shown: Sequence[Restated]) -> No
     """What has changed since it was final; `shown` are the first of the values."""
     count = sum(outcome.totals.rows.restated for outcome in outcomes)
     if not count:
-        output.out.print("nothing that was final has changed")
+        output.out.print("nothing that was final has changed (transfers never are: what differs is loaded, not listed)")
         return
     title = "What has changed since it was final"
     output.out.print(table(("account", "table", "key", "column", "old", "new"), shown, title=title))

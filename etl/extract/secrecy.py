@@ -22,6 +22,8 @@ SHORTEST_SECRET = 8
 _SHORTEST_SENT = 16
 """What only the signed request carries is a signature, a nonce or a token if it is as long as this; a timestamp, which
 rows may hold as well, is not."""
+_BACKSLASHES = r"(?:\\{1,8})"
+"""Bounded, so that a body of nothing else costs no more than its length."""
 _PLAIN = re.compile(r"[A-Za-z0-9]+")
 """What is spelled alike everywhere."""
 
@@ -36,7 +38,8 @@ def secrets_in(account: Account, draft: Draft, request: Request) -> tuple[str, .
     query = parse_qsl(request.target.partition("?")[2], keep_blank_values=True)
     sent = {value for name, value in [*query, *request.headers.items()] if name != "Content-Type"}
     found = keys | {value for value in sent if len(value) >= _SHORTEST_SENT and value not in known}
-    bare = {value.rpartition(":")[2] for value in found}  # a key may carry the name of its kind, as in ed25519:…
+    parts = (value.rpartition(":")[2] for value in found)  # a key may carry the name of its kind, as in ed25519:…
+    bare = {part for part in parts if len(part) >= SHORTEST_SECRET}
     return tuple(sorted(filter(None, found | bare), key=len, reverse=True))
 
 
@@ -76,6 +79,6 @@ def _spelling(character: str) -> str:
     escape = json.dumps(character)[1:-1].lstrip("\\") or character
     name = escape_html(character).removeprefix("&")
     entities = f"&(?:amp;)*(?:#0*{ord(character)};|#x0*{ord(character):x};|{re.escape(name)})"
-    encoded = f"(?i:{percent}|\\\\+u{ord(character):04x}|{entities})"
+    encoded = f"(?i:{percent}|{_BACKSLASHES}u{ord(character):04x}|{entities})"
     spaced = r"|\+" if character == " " else ""
-    return rf"(?:\\*{re.escape(character)}|\\+{re.escape(escape)}|{encoded}{spaced})"
+    return rf"(?:{_BACKSLASHES}?{re.escape(character)}|{_BACKSLASHES}{re.escape(escape)}|{encoded}{spaced})"

@@ -93,8 +93,9 @@ class StoredReading:
 
 @dataclass(frozen=True, slots=True)
 class StoredPage:
-    """A page as it was kept; `began_at` is when its reading began."""
+    """A page as it was kept, with the unsigned draft that brought it; `began_at` is when its reading began."""
 
+    request: dict[str, Any]
     http_status: int
     began_at: datetime
     received_at: datetime
@@ -109,7 +110,7 @@ async def stored_readings(connection: Connection, account: str, stream: str) -> 
         FROM raw.page WHERE account = $1 AND stream = $2 AND reading > 0
         GROUP BY run_id, partition, days
         HAVING bool_or(reading = 1 AND page_number = 1)
-        ORDER BY max(began_at), max(page_id)
+        ORDER BY run_id, max(page_id)
         """,
         *(account, stream),
     )
@@ -123,13 +124,13 @@ async def stored_pages(connection: Connection, account: str, stream: str, readin
     """The pages of a reading in the order in which they came, those of readings that were thrown away included."""
     records = await connection.fetch(
         """
-        SELECT http_status, began_at, received_at, body FROM raw.page
+        SELECT request, http_status, began_at, received_at, body FROM raw.page
         WHERE account = $1 AND stream = $2 AND partition = $3 AND run_id = $4 AND days = $5 AND reading > 0
         ORDER BY page_id
         """,
         *(account, stream, reading.partition, reading.run_id, range_of(reading.window)),
     )
-    return [StoredPage(**record) for record in records]
+    return [StoredPage(**{**record, "request": msgspec.json.decode(record["request"])}) for record in records]
 
 
 async def prune_pages(connection: Connection, account: str, *, begun_before: datetime) -> int:

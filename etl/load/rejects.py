@@ -40,14 +40,6 @@ async def add_rejects(connection: Connection, stamp: Stamp, place: Place, reject
     await _insert(connection, stamp, place, rejects)
 
 
-async def forget_rejects(connection: Connection, place: Place, runs: Iterable[int]) -> None:
-    """Deletes the rejects that some runs left of a partition."""
-    await connection.execute(
-        "DELETE FROM ops.reject WHERE account = $1 AND stream = $2 AND partition = $3 AND run_id = ANY($4)",
-        *(*place.key, list(runs)),
-    )
-
-
 async def count_rejects(connection: Connection, stamp: Stamp) -> int:
     """How many rejects of a run there are still."""
     count = await connection.fetchval(
@@ -160,14 +152,17 @@ async def resolve(connection: Connection, stamp: Stamp, place: Place, *, kind: s
 async def resolve_unasked(
     connection: Connection, stamp: Stamp, expected: Iterable[tuple[str, str]], *, streams: Iterable[str] | None
 ) -> None:
-    """Resolves the issues of partitions that a sync no longer asks for, such as those of a person who left: no reading
-    will ever do it. `streams` bounds this to some; None: all streams."""
+    """Resolves the issues of partitions that a sync no longer asks for, such as those of a person who left, and what
+    was noted of fields of streams that it does not: no reading will ever do it. `streams` bounds this to some; None:
+    all streams."""
+    asked = set(expected)
     await connection.execute(
         """
         UPDATE ops.issue SET days = '{}', resolved_at = $4
-        WHERE account = $1 AND resolved_at IS NULL AND stream <> '' AND subject = ''
-            AND ($2::text[] IS NULL OR stream = ANY($2)) AND stream || chr(31) || partition <> ALL($3)
+        WHERE account = $1 AND resolved_at IS NULL AND stream <> '' AND ($2::text[] IS NULL OR stream = ANY($2))
+            AND CASE WHEN subject = '' THEN stream || chr(31) || partition <> ALL($3) ELSE stream <> ALL($5) END
         """,
         *(stamp.account, None if streams is None else list(streams)),
-        *([f"{stream}\x1f{partition}" for stream, partition in expected], stamp.loaded_at),
+        *([f"{stream}\x1f{partition}" for stream, partition in asked], stamp.loaded_at),
+        list({stream for stream, _ in asked}),
     )

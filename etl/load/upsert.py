@@ -122,11 +122,12 @@ async def stage(
 
 
 async def leave_what_is_newer(connection: Connection, table: Table) -> None:
-    """Unstages rows that a later reading wrote or took back."""
+    """Unstages rows that a later reading wrote or took back. People whom no list has told of were not read at all."""
+    were_read = "AND t.origin NOT IN ('inferred', 'self')" if "origin" in table.c else ""
     await connection.execute(
         f"""
         DELETE FROM {stage_name(table)} s USING {table.fullname} t
-        WHERE {_same_key(table, "t", "s")} AND greatest(t.loaded_at, t.removed_at) > s.loaded_at
+        WHERE {_same_key(table, "t", "s")} AND greatest(t.loaded_at, t.removed_at) > s.loaded_at {were_read}
         """
     )
 
@@ -140,8 +141,8 @@ async def merge(
     within: str | None = None,
     were_final: Days = Days(),
 ) -> Counts:
-    """Writes the staged rows into `table` where they differ from it. A row that is new on one of the days (of its
-    column `within`) that `were_final` is a restatement like a row that changed."""
+    """Writes the staged rows into `table` where they differ from it. A row that is new, or back, on one of the days (of
+    its column `within`) that `were_final` is a restatement like a row that changed."""
     appearing = within if were_final and "is_final" in table.c else None
     arguments: list[Any] = [stamp.told_at] if "is_final" in table.c else []
     if appearing is not None:
@@ -272,13 +273,14 @@ def _restated(table: Table, facts: Sequence[str], appearing: str | None) -> str:
                 p.run_id, $1::timestamptz
             FROM pair p CROSS JOIN LATERAL (VALUES {", ".join(values)}) v (name, old, new, differs)
             WHERE p.was_final AND v.differs"""
-    if appearing is not None:
+    back = "SELECT * FROM pair WHERE old_removed_at IS NOT NULL AND NOT was_final"
+    for these in () if appearing is None else ("SELECT * FROM fresh", back):
         appeared = ", ".join(f"('{name}', f.{name}::text)" for name in facts)
         statement += f"""
             UNION ALL
             SELECT f.account, f.source, '{table.name}', {_key_object(table, "f")}, v.name, NULL, v.new, true,
                 f.run_id, $1::timestamptz
-            FROM fresh f CROSS JOIN LATERAL (VALUES {appeared}) v (name, new)
+            FROM ({these}) f CROSS JOIN LATERAL (VALUES {appeared}) v (name, new)
             WHERE f.{appearing} <@ $2::datemultirange AND v.new IS NOT NULL"""
     return f"{statement}\n            RETURNING 1\n        )"
 

@@ -58,8 +58,9 @@ class WindowLoad:
     goes to `ops.issue`, as do `new_fields`, which no column is read from and the provider does not document. Where the
     stream has readings by time of change, `updates_read_to` is the day up to which this one tells of changes.
 
-    A replay loads what was read before: it resolves nothing, and leaves rows without a day alone that a later reading
-    wrote."""
+    A replay loads what was read before: it resolves nothing, takes no row for one that has just appeared, and where a
+    reading speaks for the present leaves rows alone that a later one wrote; an older one of these leaves rejects alone,
+    too (`replaces_rejects`)."""
 
     place: Place
     stamp: Stamp
@@ -69,6 +70,7 @@ class WindowLoad:
     pages: Sequence[RawPage]
     requests: Sequence[TriedRequest]
     rejects: Sequence[RejectedRow] = ()
+    replaces_rejects: bool = True
     note: str | None = None
     new_fields: Sequence[str] = ()
     updates_read_to: date | None = None
@@ -81,12 +83,13 @@ async def commit_window(connection: Connection, load: WindowLoad, *, accept_remo
     counts = Counts()
     async with connection.transaction():
         missing = [await _prepare(connection, rows, load, accept=accept_removals) for rows in load.tables]
-        were_final = await final_days_of(connection, place)
+        were_final = Days() if load.is_replay else await final_days_of(connection, place)
         for rows, gone in zip(load.tables, missing, strict=True):
             counts += await _write(connection, rows, load, gone=gone, were_final=were_final)
         await store_pages(connection, stamp, place, load.pages)
         await store_requests(connection, stamp, place, load.requests)
-        await replace_rejects(connection, stamp, place, load.rejects)
+        if load.replaces_rejects:
+            await replace_rejects(connection, stamp, place, load.rejects)
         await _close(connection, load)
     return counts
 
@@ -108,7 +111,7 @@ async def _write(
     counts, stamp = Counts(), load.stamp
     if gone and rows.scope is not None:
         counts += await mark_missing(connection, rows.table, rows.scope, stamp)
-    if load.is_replay and rows.within is None:
+    if load.is_replay and load.place.is_snapshot:
         await leave_what_is_newer(connection, rows.table)
     if rows.rows:
         within = rows.within

@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from etl.query.status import Status
@@ -43,11 +44,12 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str 
 
 
 def _shown(value: Any) -> str:
+    """A value as text; brackets of an exchange's words are no markup."""
     if value is None:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return value.strftime("%Y-%m-%d %H:%M") if isinstance(value, datetime) else str(value)
+    return value.strftime("%Y-%m-%d %H:%M") if isinstance(value, datetime) else escape(str(value))
 
 
 def status_tables(status: Status) -> list[Table]:

@@ -132,7 +132,8 @@ class Bars:
     def loaded(self, account: str, job: str, counts: Counts, *, rejects: int) -> None:
         """Says so where rows had to be set aside."""
         if rejects:
-            self._console.print(f"[yellow]{account} {job}: {rejects} rows set aside; see `etl status`")
+            told = f"{account} {job}: {rejects} rows set aside; see `etl status`"
+            self._console.print(told, style="yellow", markup=False)
 
     def failed(self, account: str, stream: str, message: str) -> None:
         """Prints the failure above the bars."""

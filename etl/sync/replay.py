@@ -8,7 +8,7 @@ that covers it, and what has no day yields to what later readings wrote, so olde
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
@@ -16,42 +16,46 @@ import asyncpg
 
 from etl.errors import AnswerUnreadable, FailWindow, TryAgain
 from etl.extract.client import Paid
-from etl.extract.request import Answer, judged, raw_rows
+from etl.extract.request import Answer, judged, raw_rows, window_drafts
 from etl.extract.walk import Fetch, Reading, read_window
-from etl.load.coverage import Place, read_coverage
+from etl.load.coverage import read_coverage
 from etl.load.lease import Lease, Totals
 from etl.load.raw import StoredPage, StoredReading, stored_pages, stored_readings
-from etl.load.rejects import count_rejects, forget_rejects
+from etl.load.rejects import RejectedRow, count_rejects, replace_rejects
 from etl.load.roster import introduce
 from etl.load.upsert import Counts, Stamp
 from etl.load.window import TableRows, WindowLoad, commit_page, commit_window
 from etl.reads import Log
 from etl.stream import Account, Draft, Params, Partition, Source, Stream
-from etl.sync.loading import Effort, window_load
+from etl.sync.loading import Effort, place_of, window_load
 from etl.sync.plan import Asked, Job
 from etl.sync.progress import Progress
-from etl.warehouse.engine import acquired
+from etl.warehouse.engine import acquired, warehouse_errors
 from etl.windows import ONE_DAY, Days, Window
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What of a stored reading is loaded: the window that it is the newest to tell of."""
+    """What of a stored reading is loaded: the window that it is the newest to tell of. `is_newest` of its partition
+    says that no later one has spoken of the present."""
 
     reading: StoredReading
     window: Window
+    is_newest: bool
 
 
 def newest_parts(stream: Stream, readings: Sequence[StoredReading], wanted: Days) -> list[Part]:
-    """What is to be loaded of `readings`, which come oldest first: each day from the last that has it. A log has no
-    days: every reading of it tells of other entries."""
+    """What is to be loaded of `readings`, which come oldest first: each day from the last that has it. Lists of people
+    and logs have no days: every reading of them counts."""
     parts: list[Part] = []
-    taken: dict[str, Days] = defaultdict(Days)
+    taken: dict[str, Days] = {}
     for reading in reversed(readings):
-        days = Days((reading.window,)) - taken[reading.partition]
-        if not isinstance(stream.reads, Log):
-            taken[reading.partition] |= days
-        parts += [Part(reading, window) for window in stream.reads.parts(reading.window, days & wanted)]
+        whole = Days((reading.window,))
+        known = taken.get(reading.partition)
+        days = whole if known is None or not stream.reads.has_past else whole - known
+        taken[reading.partition] = whole | (known or Days())
+        windows = stream.reads.parts(reading.window, days & wanted)
+        parts += [Part(reading, window, is_newest=known is None) for window in windows]
     return parts[::-1]
 
 
@@ -69,7 +73,8 @@ class AccountReplay:
 
     async def run(self) -> None:
         """Replays stream by stream. Raises StopRun; failures of windows are counted."""
-        wanted = Days.between(self.asked.first or date.min, (self.asked.last or date.max - ONE_DAY) + ONE_DAY)
+        last = min(self.asked.last or date.max, date.max - ONE_DAY)
+        wanted = Days.between(self.asked.first or date.min, last + ONE_DAY)
         async with acquired(self.pool) as connection:
             await introduce(connection, self.account, self._stamp)
         for stream in self.account.streams:
@@ -79,18 +84,22 @@ class AccountReplay:
             self.progress.expected(self.account.name, stream.name, len(parts))
             for part in parts:
                 await self._attempt(stream, part)
-            if isinstance(stream.reads, Log):
-                await self._forget_rejects(stream, parts)
             await self._tell_what_is_gone(stream, parts, wanted)
         async with acquired(self.pool) as connection:
             self.totals.rejects = await count_rejects(connection, self._stamp)
 
     async def _attempt(self, stream: Stream, part: Part) -> None:
         try:
+            with warehouse_errors():
+                await self.lease.confirm()
             job = Job(stream, _partition(stream, part.reading.partition), part.window)
             async with acquired(self.pool) as connection:
                 pages = await stored_pages(connection, self.account.name, stream.name, part.reading)
-            counts = await (self._replay_log if isinstance(stream.reads, Log) else self._replay_window)(job, pages)
+            self._require_same_question(job, part.reading, pages[0])
+            if isinstance(stream.reads, Log):
+                counts = await self._replay_log(job, pages, is_newest=part.is_newest)
+            else:
+                counts = await self._replay_window(job, pages, is_newest=part.is_newest)
         except (FailWindow, TryAgain) as fault:
             self.totals.failures += 1
             told = " ".join(filter(None, [stream.name, part.reading.partition, str(part.window)]))
@@ -101,30 +110,48 @@ class AccountReplay:
         self.progress.answered(self.account.name, stream.name)
         self.progress.loaded(self.account.name, str(job), counts, rejects=0)
 
-    async def _replay_window(self, job: Job, pages: Sequence[StoredPage]) -> Counts:
-        reading = await read_window(job.stream, _drafter(job.stream), _from_pages(self.account.source, pages))
+    def _require_same_question(self, job: Job, reading: StoredReading, page: StoredPage) -> None:
+        """What was asked in another zone, or spelled otherwise, is the answer to another question."""
+        today = window_drafts(job.stream, self.account, job.partition, reading.window)({})
+        if not today.params.items() <= page.request["params"].items():
+            raise AnswerUnreadable("was asked for otherwise than etl.toml and this version would; it is left as it is")
+
+    async def _replay_window(self, job: Job, pages: Sequence[StoredPage], *, is_newest: bool) -> Counts:
+        left = iter(pages)
+        reading = await read_window(job.stream, _drafter(job.stream), _from_pages(self.account.source, left))
+        if next(left, None) is not None:
+            raise AnswerUnreadable("its raw pages hold more than this version takes for a whole reading")
         async with acquired(self.pool) as connection:
-            load = self._load(job, reading)
+            load = self._load(job, reading, is_newest=is_newest)
             return await commit_window(connection, load, accept_removals=self.asked.accept_removals)
 
-    async def _replay_log(self, job: Job, pages: Sequence[StoredPage]) -> Counts:
-        """Page by page, as a log is loaded."""
-        counts = Counts()
+    async def _replay_log(self, job: Job, pages: Sequence[StoredPage], *, is_newest: bool) -> Counts:
+        """Page by page, as a log is loaded. What is set aside is what the newest reading sets aside, since each goes as
+        far back as that."""
+        counts, rejects = Counts(), list[RejectedRow]()
         for page in pages:
             rows = raw_rows(job.stream, judged(Answer(page.http_status, page.body), self.account.source))
-            load = self._load(job, Reading(page.began_at, rows, payloads=[], is_whole=False))
+            load = self._load(job, Reading(page.began_at, rows, payloads=[], is_whole=False), is_newest=True)
+            rejects += load.rejects
             async with acquired(self.pool) as connection:
-                counts += await commit_page(connection, load)
+                counts += await commit_page(connection, replace(load, rejects=()))
+        if is_newest:
+            once = {row.raw: row for row in rejects}
+            async with acquired(self.pool) as connection, connection.transaction():
+                await replace_rejects(connection, self._stamp, place_of(self.account, job), list(once.values()))
         return counts
 
-    def _load(self, job: Job, reading: Reading) -> WindowLoad:
-        """What a sync would commit, but for the pages, which are there. What has no day is left alone where a later
-        reading has spoken of it. Where an update reading may have made days due since, none is made final again."""
+    def _load(self, job: Job, reading: Reading, *, is_newest: bool) -> WindowLoad:
+        """What a sync would commit, but for the pages, which are there. What speaks for the present yields to later
+        readings. Where an update reading may have made days due since, none is made final again."""
         load = window_load(self.account, job, reading, window=job.window, effort=Effort(), run_id=self.lease.run_id)
+        has_past = job.stream.reads.has_past
         return replace(
             load,
             stamp=replace(load.stamp, restated_at=self.clock()),
-            tables=[_aged(rows, reading.began_at) for rows in load.tables],
+            tables=load.tables if has_past else [_aged(rows, reading.began_at) for rows in load.tables],
+            rejects=load.rejects if has_past or is_newest else (),
+            replaces_rejects=has_past or is_newest,
             final=load.final if job.stream.revisit is None else Days(),
             is_replay=True,
         )
@@ -132,13 +159,6 @@ class AccountReplay:
     @property
     def _stamp(self) -> Stamp:
         return Stamp(self.account.name, self.account.source.name, self.lease.run_id, self.clock())
-
-    async def _forget_rejects(self, stream: Stream, parts: Sequence[Part]) -> None:
-        """Takes away the rejects of a log that the replayed runs had, and this one has not."""
-        for partition in {part.reading.partition for part in parts}:
-            runs = {part.reading.run_id for part in parts}
-            async with acquired(self.pool) as connection:
-                await forget_rejects(connection, Place(self.account.name, stream.name, partition), runs)
 
     async def _tell_what_is_gone(self, stream: Stream, parts: Sequence[Part], wanted: Days) -> None:
         """Says how many loaded days have no pages any more: they stay as they are."""
@@ -158,9 +178,8 @@ class AccountReplay:
 
 
 def _aged(rows: TableRows, began_at: datetime) -> TableRows:
-    if rows.within is not None or rows.scope is None:
-        return rows
-    return replace(rows, scope=replace(rows.scope, loaded_by=began_at))
+    """The rows as those of a reading that says nothing of what was loaded after it."""
+    return rows if rows.scope is None else replace(rows, scope=replace(rows.scope, loaded_by=began_at))
 
 
 def _partition(stream: Stream, key: str) -> Partition:
@@ -174,9 +193,8 @@ def _drafter(stream: Stream) -> Callable[[Params], Draft]:
     return lambda page: Draft(stream.method, stream.path, page)
 
 
-def _from_pages(source: Source, pages: Sequence[StoredPage]) -> Fetch:
+def _from_pages(source: Source, left: Iterator[StoredPage]) -> Fetch:
     """Gives the pages in the order in which they came, whatever is asked for."""
-    left = iter(pages)
 
     async def fetch(draft: Draft) -> Paid:
         page = next(left, None)

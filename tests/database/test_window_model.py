@@ -80,17 +80,23 @@ class Model:
         known = self.rows.get(key)
         if known is None:
             self.rows[key] = Kept(volume, final)
-            if key[1] in self.final:
-                self.restated += [(*key, name) for name in (("volume", "fee") if volume is not None else ("fee",))]
+            self._appear(key, volume)
             return "new"
         if known == Kept(volume, final or known.final):
             return "same"
+        if known.removed and not known.final:
+            self._appear(key, volume)
         if _number(known.volume) != _number(volume):
             self._restate(key, "volume")
         if known.removed:
             self._restate(key, "removed_at")
         self.rows[key] = Kept(volume, final or known.final)
         return "changed"
+
+    def _appear(self, key: Key, volume: str | None) -> None:
+        """All of a row that is new, or back, on a final day is restated."""
+        if key[1] in self.final:
+            self.restated += [(*key, name) for name in (("volume", "fee") if volume is not None else ("fee",))]
 
     def _restate(self, key: Key, column: str) -> None:
         if self.rows[key].final:

@@ -59,7 +59,8 @@ async def test_an_audit_that_finds_nothing_says_so_and_writes_nothing(warehouse_
         written = "SELECT xmin::text, ctid::text FROM warehouse.trade_day"
         before = await night.rows(written)
         audit = await run(config, "backfill", *RANGE, "--force")
-        assert (audit.code, audit.out) == (0, "nothing that was final has changed\n")
+        assert audit.code == 0
+        assert audit.out.startswith("nothing that was final has changed")
         assert await night.rows(written) == before
 
 

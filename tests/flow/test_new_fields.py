@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from etl.sync.plan import Asked
 from etl.sync.run import exit_code
 from etl.warehouse.engine import connect
 from tests.flow.night import Night, exchange, small_world
+from tests.flow.processes import configured, run
 from tests.flow.truth import assert_equals_world
 
 DAY = timedelta(days=1)
@@ -102,3 +104,26 @@ async def test_a_replay_notes_what_this_version_does_not_know(warehouse_dsn: str
         await night.rows("TRUNCATE ops.issue")
         await night.sync(Asked(command="replay"))
         assert [stream for stream, _, _ in await night.rows(NOTED)] == STREAMS["coinw"]
+
+
+async def test_a_name_in_brackets_is_shown_as_it_is(warehouse_dsn: str, tmp_path: Path) -> None:
+    async with exchange(small_world()) as sandbox:
+        night = Night(sandbox, warehouse_dsn, source="ztdx")
+        config = configured(tmp_path, night, sources=("ztdx",))
+        sandbox.inject(Fault("bad_value", field="[/x] [bold]y", value="gold"))
+        assert (await run(config, "sync")).code == 0
+        status = await run(config, "status")
+        assert (status.code, "[/x] [bold]y" in status.out) == (0, True), status.err
+
+
+async def test_what_was_noted_of_a_stream_that_is_not_read_any_more_is_resolved(warehouse_dsn: str) -> None:
+    async with exchange(small_world()) as sandbox:
+        night = Night(sandbox, warehouse_dsn, source="orderly")
+        sandbox.inject(Fault("bad_value", field="vipTier", value="gold"))
+        await night.sync()
+        night.streams = ("summary_by_date",)
+        await night.sync()
+        assert await night.rows(NOTED) == [
+            ("summary_by_account", "vipTier", False),
+            ("summary_by_date", "vipTier", True),
+        ]

@@ -67,9 +67,16 @@ def test_every_reading_of_a_log_tells_of_other_entries() -> None:
     assert told(STREAMS["referral_logs"], *readings) == [(1, "2026-03-03"), (2, "2026-03-03")]
 
 
-def test_of_the_snapshots_of_a_day_the_last_counts() -> None:
+def test_every_snapshot_counts_and_the_last_is_known() -> None:
     readings = [reading(3, 3, run_id=1), reading(3, 3, run_id=2), reading(4, 4, run_id=3)]
-    assert told(STREAMS["team_members"], *readings) == [(2, "2026-03-03"), (3, "2026-03-04")]
+    parts = newest_parts(STREAMS["team_members"], readings, ALWAYS)
+    assert [(part.reading.run_id, part.is_newest) for part in parts] == [(1, False), (2, False), (3, True)]
+
+
+def test_the_newest_is_that_of_all_also_where_a_range_leaves_it_out() -> None:
+    readings = [reading(3, 3, run_id=1), reading(4, 4, run_id=2)]
+    third = Days.between(date(2026, 3, 3), date(2026, 3, 4))
+    assert [part.is_newest for part in newest_parts(STREAMS["team_members"], readings, third)] == [False]
 
 
 @pytest.mark.parametrize("key", ["A", "A/b/spot", ""])
