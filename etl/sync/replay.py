@@ -25,7 +25,7 @@ from etl.load.rejects import RejectedRow, count_rejects, replace_rejects
 from etl.load.roster import introduce
 from etl.load.upsert import Counts, Stamp
 from etl.load.window import TableRows, WindowLoad, commit_page, commit_window
-from etl.reads import Log
+from etl.reads import Log, Snapshot
 from etl.stream import Account, Draft, Params, Partition, Source, Stream
 from etl.sync.loading import Effort, place_of, window_load
 from etl.sync.plan import Asked, Job
@@ -46,10 +46,15 @@ class Part:
 
 def newest_parts(stream: Stream, readings: Sequence[StoredReading], wanted: Days) -> list[Part]:
     """What is to be loaded of `readings`, which come oldest first: each day from the last that has it. Lists of people
-    and logs have no days: every reading of them counts."""
+    and logs have no days: every reading of them counts, but for lists of one moment, of which the last does."""
     parts: list[Part] = []
     taken: dict[str, Days] = {}
+    moments: set[tuple[str, datetime]] = set()
     for reading in reversed(readings):
+        moment = (reading.partition, reading.began_at)
+        if isinstance(stream.reads, Snapshot) and moment in moments:
+            continue
+        moments.add(moment)
         whole = Days((reading.window,))
         known = taken.get(reading.partition)
         days = whole if known is None or not stream.reads.has_past else whole - known

@@ -1,5 +1,6 @@
 """Which stored readings a replay takes what from."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -71,6 +72,13 @@ def test_every_snapshot_counts_and_the_last_is_known() -> None:
     readings = [reading(3, 3, run_id=1), reading(3, 3, run_id=2), reading(4, 4, run_id=3)]
     parts = newest_parts(STREAMS["team_members"], readings, ALWAYS)
     assert [(part.reading.run_id, part.is_newest) for part in parts] == [(1, False), (2, False), (3, True)]
+
+
+def test_of_snapshots_of_one_moment_the_last_counts() -> None:
+    first = reading(3, 3, run_id=1)
+    readings = [first, replace(reading(3, 3, run_id=2), began_at=first.began_at)]
+    assert told(STREAMS["team_members"], *readings) == [(2, "2026-03-03")]
+    assert len(told(STREAMS["referral_logs"], *readings)) == 2
 
 
 def test_the_newest_is_that_of_all_also_where_a_range_leaves_it_out() -> None:
