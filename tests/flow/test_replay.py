@@ -235,6 +235,33 @@ async def test_what_a_log_once_set_aside_and_has_told_since_does_not_come_back(w
         await assert_equals_world(night)
 
 
+async def test_an_older_reading_of_a_log_says_nothing_of_what_is_set_aside(warehouse_dsn: str) -> None:
+    async with exchange(small_world()) as sandbox:
+        night = Night(sandbox, warehouse_dsn, source="ztdx")
+        sandbox.inject(Fault("bad_value", field="amount", value="abc"))
+        await night.sync()
+        sandbox.heal()
+        sandbox.world.now += DAY
+        assert exit_code(await night.sync()) == 0
+        first = date(2026, 3, 10)
+        assert exit_code(await night.sync(replace(REPLAY, first=first, last=first))) == 0
+        assert await night.rows("SELECT count(*) FROM ops.reject") == [(0,)]
+
+
+async def test_an_older_day_takes_nothing_from_what_came_later(warehouse_dsn: str) -> None:
+    """Neither people who joined since, nor the moment of the last success."""
+    async with exchange(small_world()) as sandbox:
+        night = Night(sandbox, warehouse_dsn, streams=("team_members", "team_trades"))
+        await night.sync()
+        sandbox.world.now += DAY
+        sandbox.world.add_member()
+        await night.sync()
+        before = await night.rows(WRITTEN.format("invitee")), await night.rows(COVERED)
+        first = date(2026, 3, 10)
+        assert exit_code(await night.sync(replace(REPLAY, first=first, last=first))) == 0
+        assert (await night.rows(WRITTEN.format("invitee")), await night.rows(COVERED)) == before
+
+
 async def test_what_a_log_sets_aside_stays_also_where_its_pages_cannot_be_replayed(warehouse_dsn: str) -> None:
     async with exchange(small_world()) as sandbox:
         night = Night(sandbox, warehouse_dsn, source="ztdx")
@@ -311,6 +338,7 @@ async def test_streams_may_be_replayed_one_by_one_in_any_order(warehouse_dsn: st
         night = Night(sandbox, warehouse_dsn)
         await night.sync()
         await night.rows("TRUNCATE warehouse.invitee, warehouse.trade_day")
+        await night.rows("UPDATE raw.page SET began_at = began_at + interval '1 minute' WHERE stream = 'member_trades'")
         for stream in ("member_trades", "team_members"):
             narrow = replace(night, streams=(stream,))
             narrow.sandbox.world.now += timedelta(minutes=1)
