@@ -13,7 +13,7 @@ from tests.soak.changes import change, correct
 from tests.soak.play import Play
 from tests.soak.processes import Process
 
-IMPATIENT_SECONDS = 1.0
+IMPATIENT_SECONDS = 2.0
 """The longest that a sync waits for an answer where exchanges hold some back."""
 _PASSING = (
     *("http_500", "http_502", "http_503", "rate_code", "too_many_requests"),
